@@ -1,0 +1,1 @@
+"""Prompt caching for LangChain on Amazon Bedrock."""

@@ -1,0 +1,1 @@
+"""A local Amazon Bedrock runtime with a prompt cache, for tests, demos and other languages."""

@@ -1,0 +1,177 @@
+"""What each Bedrock model allows in prompt caching: one row per model, from `profiles.toml`.
+
+Facts only, no decisions. Unknown models have no profile (`None`), which means: send no cache points.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+Section = Literal["tools", "system", "messages"]
+CacheTTL = Literal["5m", "1h"]
+
+SECTIONS: tuple[Section, ...] = get_args(Section)
+TTL_SECONDS: Mapping[CacheTTL, int] = {"5m": 300, "1h": 3600}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProfile:
+    """What one model allows; all token numbers count the cumulative prefix.
+
+    Attributes:
+        id: Base model ID without version suffix, such as `anthropic.claude-opus-4-8`.
+        family: Name of the rule set in `profiles.toml`.
+        provider: First part of the model ID.
+        min_tokens_per_cache_point: Shortest prefix, in tokens, that Bedrock caches.
+        max_cache_points: Cache points per request; 0 means explicit caching is not supported.
+        sections: Request sections that may hold cache points.
+        ttls: Accepted lifetimes.
+        lookback_blocks: Blocks before a point at which an earlier entry is found; 0: none.
+        points_after: `"text"` if a point must directly follow a text block, else `"any"`.
+        never_after: Block kinds that a point must not directly follow.
+        max_cacheable_tokens: Longest prefix that is cached; 0 means no limit is known.
+        tool_choice_scope: First section that misses when `toolChoice` changes.
+        source: Where the row comes from.
+        checked: ISO date of the last check.
+
+    Source: https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
+    """
+
+    id: str
+    family: str
+    provider: str
+    min_tokens_per_cache_point: int
+    max_cache_points: int
+    sections: tuple[Section, ...]
+    ttls: tuple[CacheTTL, ...]
+    lookback_blocks: int
+    points_after: Literal["text", "any"]
+    never_after: tuple[str, ...]
+    max_cacheable_tokens: int
+    tool_choice_scope: Section
+    source: str
+    checked: str
+
+    @property
+    def supports_caching(self) -> bool:
+        """Whether Bedrock accepts cache points for this model."""
+        return self.max_cache_points > 0
+
+
+_ARN_RESOURCE = re.compile(
+    r"^arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:"
+    r"(?P<kind>foundation-model|inference-profile|application-inference-profile"
+    r"|provisioned-model|default-prompt-router|prompt-router|imported-model|custom-model)"
+    r"/(?P<name>.+)$"
+)
+# `us.`, `eu.`, `apac.`, `jp.`, `au.`, `in.`, `us-gov.`, `global.` and whatever geography comes next:
+# a model ID is provider.model, so a third leading part can only be a geography.
+_GEO_PREFIX = re.compile(r"^[a-z]{2}(?:-[a-z]+)?\.|^(?:apac|global|amer|sa)\.")
+_OPAQUE_ARNS = frozenset(
+    {
+        "application-inference-profile",
+        "provisioned-model",
+        "default-prompt-router",
+        "prompt-router",
+        "imported-model",
+        "custom-model",
+    }
+)
+
+_registered: dict[str, ModelProfile] = {}
+
+
+def base_model_id(model_id: str) -> str | None:
+    """Return the base model ID behind a model ID, a geo-prefixed ID or an ARN.
+
+    Args:
+        model_id: What Converse takes as `modelId`.
+
+    Returns:
+        Such as `anthropic.claude-sonnet-4-5-20250929-v1:0`; `None` for ARNs that do not name the
+        model (application inference profiles, provisioned throughput, prompt routers).
+    """
+    arn = _ARN_RESOURCE.match(model_id)
+    if arn:
+        if arn["kind"] in _OPAQUE_ARNS:
+            return None
+        model_id = arn["name"]
+    elif model_id.startswith("arn:"):
+        return None
+    return _GEO_PREFIX.sub("", model_id, count=1)
+
+
+def find_profile(model_id: str, *, base_model: str | None = None) -> ModelProfile | None:
+    """Return the profile of a model, or `None` if the model is not known.
+
+    Args:
+        model_id: Model ID, inference-profile ID or ARN, as sent to Bedrock.
+        base_model: The base model ID behind an ARN that does not name it
+            (`ChatBedrockConverse.base_model_id`); wins over `model_id`.
+
+    Returns:
+        The registered profile with the longest matching ID, else the shipped one. A model that is
+        known not to support explicit caching has a profile with `max_cache_points == 0`.
+    """
+    if model_id in _registered:
+        return _registered[model_id]
+    base = base_model_id(base_model or model_id)
+    if base is None:
+        return None
+    return _longest_match(base, _registered) or _shipped_match(base)
+
+
+def register_profile(profile: ModelProfile) -> None:
+    """Add a model profile, or override a shipped one, for this process.
+
+    Args:
+        profile: Its `id` may be a base model ID (versions and geo prefixes then match too) or
+            a full ARN. `dataclasses.replace(find_profile(...), ...)` is an easy way to make one.
+    """
+    _registered[profile.id] = profile
+
+
+def unregister_profile(profile_id: str) -> None:
+    """Remove a profile added with `register_profile`; unknown IDs are ignored."""
+    _registered.pop(profile_id, None)
+
+
+def shipped_profiles() -> tuple[ModelProfile, ...]:
+    """Return every shipped profile, in the order of `profiles.toml`."""
+    return tuple(_shipped().values())
+
+
+@cache
+def _shipped() -> dict[str, ModelProfile]:
+    data = tomllib.loads((files(__package__) / "profiles.toml").read_text(encoding="utf-8"))
+    return {row["id"]: _to_profile(data["family"][row["family"]] | row) for row in data["model"]}
+
+
+def _to_profile(row: Mapping[str, Any]) -> ModelProfile:
+    known = {f.name for f in fields(ModelProfile)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in known}
+    return ModelProfile(**values)
+
+
+@cache
+def _shipped_match(base: str) -> ModelProfile | None:
+    return _longest_match(base, _shipped())
+
+
+def _longest_match(base: str, rows: Mapping[str, ModelProfile]) -> ModelProfile | None:
+    matches = [row_id for row_id in rows if _is_version_of(base, row_id)]
+    return rows[max(matches, key=len)] if matches else None
+
+
+def _is_version_of(base: str, row_id: str) -> bool:
+    """`claude-opus-4` covers `claude-opus-4-20250514-v1:0`, not `claude-opus-4-9`, a newer model."""
+    if not base.startswith(row_id):
+        return False
+    rest = base[len(row_id) :]
+    return not rest or re.match(r"^(?:-\d{8}|-v\d|:)", rest) is not None
