@@ -1,6 +1,6 @@
 """What each Bedrock model allows in prompt caching: one row per model, from `profiles.toml`.
 
-Facts only, no decisions. Unknown models have no profile (`None`), which means: send no cache points.
+Facts only, no decisions. An unknown model has no profile (`None`): send it no cache points.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ _ARN_RESOURCE = re.compile(
     r"|provisioned-model|default-prompt-router|prompt-router|imported-model|custom-model)"
     r"/(?P<name>.+)$"
 )
-# `us.`, `eu.`, `apac.`, `jp.`, `au.`, `in.`, `us-gov.`, `global.` and whatever geography comes next:
-# a model ID is provider.model, so a third leading part can only be a geography.
+# `us.`, `eu.`, `apac.`, `jp.`, `au.`, `in.`, `us-gov.`, `global.` and whatever geography comes
+# next: a model ID is provider.model, so a short leading part can only be a geography.
 _GEO_PREFIX = re.compile(r"^[a-z]{2}(?:-[a-z]+)?\.|^(?:apac|global|amer|sa)\.")
 _OPAQUE_ARNS = frozenset(
     {
@@ -170,7 +170,7 @@ def _longest_match(base: str, rows: Mapping[str, ModelProfile]) -> ModelProfile 
 
 
 def _is_version_of(base: str, row_id: str) -> bool:
-    """`claude-opus-4` covers `claude-opus-4-20250514-v1:0`, not `claude-opus-4-9`, a newer model."""
+    """`claude-opus-4` covers `claude-opus-4-20250514-v1:0`, but not the newer `claude-opus-4-9`."""
     if not base.startswith(row_id):
         return False
     rest = base[len(row_id) :]

@@ -1,0 +1,271 @@
+"""Converse requests: read one into prefix form, write points into a new one, strip them again.
+
+The wire spelling of a cache point lives here (and in the emulator) and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
+
+import orjson
+import xxhash
+
+from langchain_bedrock_cache.exceptions import CachePointPositionError, CachePolicyError
+from langchain_bedrock_cache.prefix import BlockKind, Mark, Place, Prefix
+from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
+
+Request = Mapping[str, Any]
+
+_POINT = "cachePoint"
+_KINDS: Mapping[str, BlockKind] = {
+    "text": "text",
+    "toolUse": "tool_use",
+    "toolResult": "tool_result",
+    "image": "image",
+    "document": "document",
+    "video": "video",
+    "audio": "audio",
+    "reasoningContent": "reasoning",
+    "guardContent": "guard",
+}
+# Request members outside the blocks that change the prompt: measured on Bedrock, a change of
+# thinking or effort misses the whole prefix (CacheCanary 0.4.0, 2026-10); sampling does not.
+_PROMPT_FIELDS = ("additionalModelRequestFields", "outputConfig")
+# Rough sizes in characters, for content without characters. An image costs Claude about
+# width x height / 750 tokens, at most some 1,600 (platform.claude.com, vision); PDFs are counted as
+# text and page images. Only used to compare a prefix with the model's minimum.
+_IMAGE_CHARS = 3 * 1_200
+_VIDEO_CHARS = 3 * 3_000
+_PDF_BYTES_PER_CHAR = 4
+
+
+def has_points(request: Request) -> bool:
+    """Whether the request holds a cache point anywhere."""
+    lists = [request.get("system") or (), _tools(request)]
+    lists += [m.get("content") or () for m in request.get("messages") or ()]
+    return any(_is_point(b) for blocks in lists for b in blocks)
+
+
+def read_converse(request: Request, profile: ModelProfile | None = None) -> Prefix:
+    """Read a Converse or ConverseStream request into prefix form.
+
+    Args:
+        request: Keyword arguments of `client.converse`, or the decoded JSON body; not modified.
+        profile: Decides where `toolChoice` enters the prefix; `None` reads it as Claude does.
+
+    Returns:
+        The prefix, with the application's own cache points as `marks`.
+
+    Raises:
+        CachePolicyError: If a cache point has an unknown type or ttl.
+        CachePointPositionError: If a cache point is the first item of its list.
+    """
+    choice = _tool_choice(request)
+    choice_first = profile is not None and profile.tool_choice_scope == "tools"
+    prefix = Prefix(_seed(request, profile, choice if choice_first else ""))
+    _read_list(prefix, _tools(request), "tools")
+    prefix.tools = len(prefix)
+    _read_list(prefix, request.get("system") or (), "system")
+    prefix.head = len(prefix)
+    opening = "" if choice_first else choice
+    for i, message in enumerate(request.get("messages") or ()):
+        content = message.get("content") or ()
+        _read_list(prefix, content, "messages", i, str(message.get("role")), opening)
+        opening = ""
+    return prefix
+
+
+def write_points(request: Request, points: Sequence[tuple[Place, CacheTTL]]) -> dict[str, Any]:
+    """Return the request with cache points inserted after the given blocks.
+
+    Args:
+        request: Converse keyword arguments; neither it nor anything inside is modified.
+        points: Block to follow, and ttl. Blocks that already have a point are left alone.
+
+    Returns:
+        A new request that shares every block with the old one.
+    """
+    out = dict(request)
+    by_list: dict[tuple[Section, int], dict[int, CacheTTL]] = {}
+    for place, ttl in points:
+        by_list.setdefault((place.section, place.message), {})[place.index] = ttl
+    for (section, message), after in by_list.items():
+        if section == "system":
+            out["system"] = _insert(out["system"], after)
+        elif section == "tools":
+            config = out["toolConfig"]
+            out["toolConfig"] = {**config, "tools": _insert(config["tools"], after)}
+        else:
+            if out["messages"] is request["messages"]:
+                out["messages"] = list(out["messages"])
+            old = out["messages"][message]
+            out["messages"][message] = {**old, "content": _insert(old["content"], after)}
+    return out
+
+
+def strip_points(request: Request) -> dict[str, Any]:
+    """Return the request without any cache point; lists without points are shared, not copied."""
+    out = dict(request)
+    if any(map(_is_point, out.get("system") or ())):
+        out["system"] = _without_points(out["system"])
+    if any(map(_is_point, _tools(out))):
+        out["toolConfig"] = {**out["toolConfig"], "tools": _without_points(_tools(out))}
+    if messages := out.get("messages"):
+        out["messages"] = [
+            {**m, "content": _without_points(m["content"])}
+            if any(map(_is_point, m.get("content") or ()))
+            else m
+            for m in messages
+        ]
+    return out
+
+
+def _tools(request: Request) -> Sequence[Any]:
+    return (request.get("toolConfig") or {}).get("tools") or ()
+
+
+def _tool_choice(request: Request) -> str:
+    """Return what of `toolChoice` changes the prefix: auto and none are the same prompt."""
+    choice = (request.get("toolConfig") or {}).get("toolChoice") or {}
+    kind = next(iter(choice), "auto")
+    return "" if kind in ("auto", "none") else f"{json.dumps(choice, sort_keys=True)}|"
+
+
+def _seed(request: Request, profile: ModelProfile | None, choice: str) -> bytes:
+    model = profile.id if profile else str(request.get("modelId"))
+    fields = {k: request[k] for k in _PROMPT_FIELDS if request.get(k)}
+    extra = json.dumps(fields, sort_keys=True, default=str) if fields else ""
+    return xxhash.xxh3_128_digest(f"{model}|{choice}|{extra}".encode())
+
+
+def _is_point(block: Any) -> bool:
+    return isinstance(block, Mapping) and _POINT in block
+
+
+def _read_list(
+    prefix: Prefix,
+    blocks: Sequence[Any],
+    section: Section,
+    message: int = -1,
+    role: str = "",
+    opening: str = "",
+) -> None:
+    """Add the blocks of one list; its first block also carries the role (and tool choice)."""
+    if not blocks:
+        return
+    prefix.begin_list(section, message, role)
+    tag = f"{opening}{section}{role}|".encode()
+    start = len(prefix)
+    for block in blocks:
+        if _POINT in block:
+            if len(prefix) == start:
+                raise CachePointPositionError(_nothing_before(section, message))
+            ttl = _ttl_of(block[_POINT], section)
+            prefix.marks.append(Mark(len(prefix), ttl, prefix.place(len(prefix))))
+            continue
+        kind, content, size = _describe(block, section)
+        prefix.add(kind, tag + content, size)
+        tag = b""
+
+
+def _nothing_before(section: Section, message: int) -> str:
+    where = "" if message < 0 else f"[{message}].content"
+    return (
+        f"The cache point at {section}{where}[0] has nothing before it in its list, and Bedrock "
+        "refuses that. Place it after the block that ends the stable part."
+    )
+
+
+def _describe(block: Mapping[str, Any], section: Section) -> tuple[BlockKind, bytes, int]:
+    """Return kind, identifying bytes and size in characters of one block."""
+    text = block.get("text")
+    if isinstance(text, str):
+        kind: BlockKind = "blank" if not text or text.isspace() else "text"
+        return kind, text.encode("utf-8", "surrogatepass"), len(text)
+    content = _canonical(block)
+    if section == "tools":
+        return "tool", content, len(content)
+    name = next(iter(block), "")
+    kind = _KINDS.get(name, "other")
+    size = _SIZES[name](block[name], len(content)) if name in _SIZES else len(content)
+    if kind == "document" and block[name].get("format") == "pdf":
+        return "pdf", content, size
+    return kind, content, size
+
+
+def _canonical(block: Any) -> bytes:
+    """Serialize a block; key order counts, as it does for the cache. Bytes become their digest."""
+    try:
+        return orjson.dumps(block, default=_jsonable)
+    except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits, keys not strings
+        return json.dumps(block, default=_jsonable).encode()
+
+
+def _jsonable(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return xxhash.xxh3_128_hexdigest(value)
+    return repr(value)
+
+
+def _document_size(document: Mapping[str, Any], _serialized: int = 0) -> int:
+    source = document.get("source") or {}
+    raw = source.get("bytes")
+    if isinstance(raw, bytes | bytearray):
+        return len(raw) // (_PDF_BYTES_PER_CHAR if document.get("format") == "pdf" else 1)
+    return len(str(source))
+
+
+def _tool_result_size(result: Mapping[str, Any], serialized: int) -> int:
+    """Add what images and documents inside a tool result weigh beyond their serialized digest."""
+    for item in result.get("content") or ():
+        if "image" in item:
+            serialized += _IMAGE_CHARS
+        elif "document" in item:
+            serialized += _document_size(item["document"])
+    return serialized
+
+
+_SIZES: Mapping[str, Callable[[Any, int], int]] = {
+    "document": _document_size,
+    "image": lambda _image, _serialized: _IMAGE_CHARS,
+    "video": lambda _video, _serialized: _VIDEO_CHARS,
+    "toolResult": _tool_result_size,
+}
+
+
+def _ttl_of(point: Any, section: Section) -> CacheTTL:
+    kind = point.get("type") if isinstance(point, Mapping) else point
+    if kind != "default":
+        msg = (
+            f"Cache point in {section} has type {kind!r}, but Converse knows only 'default'. "
+            "Write {'cachePoint': {'type': 'default'}}."
+        )
+        raise CachePolicyError(msg)
+    ttl = point.get("ttl", "5m")
+    if ttl not in get_args(CacheTTL):
+        msg = f"Cache point in {section} has ttl {ttl!r}, but Bedrock knows only '5m' and '1h'."
+        raise CachePolicyError(msg)
+    return ttl  # type: ignore[no-any-return]
+
+
+def _insert(blocks: Sequence[Any], after: Mapping[int, CacheTTL]) -> list[Any]:
+    out: list[Any] = []
+    index = -1
+    for n, block in enumerate(blocks):
+        out.append(block)
+        if _is_point(block):
+            continue
+        index += 1
+        if index in after and not (n + 1 < len(blocks) and _is_point(blocks[n + 1])):
+            out.append(_point(after[index]))
+    return out
+
+
+def _point(ttl: CacheTTL) -> dict[str, Any]:
+    return {_POINT: {"type": "default"} if ttl == "5m" else {"type": "default", "ttl": ttl}}
+
+
+def _without_points(blocks: Sequence[Any]) -> list[Any]:
+    return [b for b in blocks if not _is_point(b)]

@@ -1,0 +1,367 @@
+"""`PrefixMemory`: which prefixes were seen when, what came back, and what the cache should hold.
+
+Keeps digests, times and counts; never text. One memory serves any number of models, threads and
+event loops. `observe` takes in a request before it is planned, `commit` what is sent, `learn`
+what Bedrock answered; the planner decides from the `Sighting` alone.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from langchain_bedrock_cache.positions import Cut, cuts_of
+from langchain_bedrock_cache.prefix import Prefix
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
+from langchain_bedrock_cache.returns import (
+    MAX_LEVEL,
+    PositionClass,
+    ReturnBook,
+    Role,
+    Scope,
+    after_pause,
+    following,
+    pace_of,
+)
+from langchain_bedrock_cache.spending import Account
+from langchain_bedrock_cache.value import Chances
+from langchain_bedrock_cache.waiting import Waiting, WaitingRoom
+
+# Claude takes 2.9 to 3.2 characters a token on real prompts; replaced by each model's own usage.
+_CHARS_PER_TOKEN = 3.0
+# How far one response moves the learned ratio: about the last ten count.
+_RATIO_STEP = 0.1
+# System prompts whose lengths differ by less than about 12 % may be the same one with another
+# date or name in it: such requests are one family.
+_LENGTH_STEPS_PER_E = 8
+_MAX_FAMILIES = 4096
+_TAIL_ROLES: frozenset[Role] = frozenset({"turn", "opening", "agent_opening", "question"})
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is known of one prefix; the interior positions of a request share one record."""
+
+    last_seen: float
+    uses: int = 1
+    role: Role | None = None
+    pace: int = 0
+    waiting: Waiting | None = None
+    ttl: CacheTTL = "5m"
+    expires_at: float = -math.inf
+
+    @property
+    def is_interior(self) -> bool:
+        return self.role is None
+
+
+class SeenCut(NamedTuple):
+    """A candidate position of a request, with what the traffic says about its return.
+
+    Attributes:
+        position: The position.
+        cls: What it is.
+        chances: Chances of this and the next uses, see `value.option_costs`.
+        paused: The same once the conversation has paused, or `None`.
+    """
+
+    position: int
+    cls: PositionClass
+    chances: tuple[Chances, ...]
+    paused: Chances | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A request as the memory sees it: all that the planner knows of the past.
+
+    Attributes:
+        now: Time of the request, in seconds of the memory's clock.
+        seen: Longest position that an earlier request shared; 0 if none.
+        live: Positions believed to be in the prompt cache now, with their TTL: the longest one,
+            and every candidate position.
+        cuts: Candidate positions, ascending.
+        chars_per_token: Learned for the model.
+        account: What this family of requests has gained and risked so far.
+        scope: Family and kind of the request.
+        pace: Pace class of the conversation, this gap included.
+    """
+
+    now: float
+    seen: int
+    live: Mapping[int, CacheTTL]
+    cuts: tuple[SeenCut, ...]
+    chars_per_token: float
+    account: Account
+    scope: Scope
+    pace: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A request that was sent: what to correct when its answer arrives."""
+
+    prefix: Prefix
+    profile: ModelProfile
+    waiting: tuple[Waiting, ...]
+    entries: tuple[_Record, ...]
+
+
+class PrefixMemory:
+    """Remember which prompt prefixes were seen, when, and how often they came back.
+
+    Args:
+        clock: Seconds, the only source of time for all decisions; simulations bring their own.
+        max_entries: Prefixes remembered (some 300 bytes each); the oldest are forgotten first.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, max_entries: int = 100_000
+    ) -> None:
+        self._clock = clock
+        self._max_entries = max_entries
+        self._records: dict[bytes, _Record] = {}
+        self._book = ReturnBook()
+        self._room = WaitingRoom()
+        self._accounts: dict[Scope, Account] = {}
+        self._ratios: dict[str, float] = {}
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        """Count the prefixes remembered."""
+        return len(self._records)
+
+    def chars_per_token(self, profile: ModelProfile) -> float:
+        """Return characters per token of a model: learned, or 3.0 before its first answer."""
+        return self._ratios.get(profile.id, _CHARS_PER_TOKEN)
+
+    def observe(self, prefix: Prefix, profile: ModelProfile) -> Sighting:
+        """Take in a request that is about to be planned, and say what is known about it.
+
+        Args:
+            prefix: The request.
+            profile: Its model.
+        """
+        with self._lock:
+            now = self._clock()
+            self._room.age(now)
+            seen = self._deepest(prefix)
+            scope = _scope(prefix, profile)
+            last = self._record(prefix, seen)
+            branch = last is not None and last.role != "turn"
+            cuts = cuts_of(prefix, seen, branch=branch)
+            for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
+                self._came_back(prefix, position, now)
+            pace = self._pace(prefix, seen, now)
+            return Sighting(
+                now=now,
+                seen=seen,
+                live=self._live(prefix, seen, cuts, now),
+                cuts=tuple(self._look_up(prefix, seen, cut, pace, scope, now) for cut in cuts),
+                chars_per_token=self.chars_per_token(profile),
+                account=self._account(scope),
+                scope=scope,
+                pace=pace,
+            )
+
+    def commit(
+        self,
+        prefix: Prefix,
+        profile: ModelProfile,
+        sighting: Sighting,
+        *,
+        points: Sequence[tuple[int, CacheTTL]],
+        premiums: Mapping[int, float],
+        saving: float,
+    ) -> Commitment:
+        """Remember a request that is about to be sent.
+
+        Args:
+            prefix: The request.
+            profile: Its model.
+            sighting: What `observe` returned for it.
+            points: Position and TTL of every cache point it carries.
+            premiums: For candidate positions, what writing up to there costs above the input
+                price, in tokens.
+            saving: What the expected read saves, in tokens at the input price.
+
+        Returns:
+            A handle for `learn` or `cancel`.
+        """
+        with self._lock:
+            interior = _Record(sighting.now)
+            for digest in prefix.digests[sighting.seen :]:
+                self._records.setdefault(digest, interior)
+            ttls = dict(points)
+            waiting = tuple(
+                self._wait(prefix, cut, sighting, premiums.get(cut.position, 0.0), ttls)
+                for cut in sighting.cuts
+            )
+            tokens = prefix.chars[-1] / sighting.chars_per_token if prefix.chars else 0.0
+            sighting.account.charge(prompt=tokens, saving=saving)
+            longest = max(sighting.live, default=0)
+            entries = tuple(
+                self._enter(prefix, position, ttl, sighting.now)
+                for position, ttl in points
+                if position > longest or position in sighting.live
+            )
+            self._forget_oldest()
+            return Commitment(prefix, profile, waiting, entries)
+
+    def learn(self, commitment: Commitment, *, input_tokens: int, cached_tokens: int) -> None:
+        """Take in what Bedrock answered.
+
+        Args:
+            commitment: What `commit` returned.
+            input_tokens: All input tokens, cached ones included.
+            cached_tokens: Tokens read or written. 0 means that all points were ignored (too short,
+                say), so that nothing is in the cache.
+        """
+        with self._lock:
+            chars = commitment.prefix.chars
+            if input_tokens > 0 and chars and chars[-1] > 0:
+                model = commitment.profile.id
+                ratio = chars[-1] / input_tokens
+                known = self._ratios.get(model, ratio)
+                self._ratios[model] = known + _RATIO_STEP * (ratio - known)
+            if not cached_tokens:
+                self._drop_entries(commitment)
+
+    def cancel(self, commitment: Commitment) -> None:
+        """Take back what `commit` assumed, for a request that failed."""
+        with self._lock:
+            now = self._clock()
+            for waiting in commitment.waiting:
+                self._room.leave(waiting, now, returned=False)
+            self._drop_entries(commitment)
+
+    @staticmethod
+    def _drop_entries(commitment: Commitment) -> None:
+        for record in commitment.entries:
+            record.expires_at = -math.inf
+
+    def _deepest(self, prefix: Prefix) -> int:
+        for position in range(len(prefix), 0, -1):
+            if prefix.digests[position - 1] in self._records:
+                return position
+        return 0
+
+    def _record(self, prefix: Prefix, position: int) -> _Record | None:
+        return self._records.get(prefix.digests[position - 1]) if position else None
+
+    def _came_back(self, prefix: Prefix, position: int, now: float) -> None:
+        record = self._record(prefix, position)
+        if record and record.waiting:
+            self._room.leave(record.waiting, now, returned=True)
+
+    def _pace(self, prefix: Prefix, seen: int, now: float) -> int:
+        """Return the pace of the conversation, this gap included; 0 for a new one."""
+        for position in range(seen, prefix.head, -1):
+            record = self._record(prefix, position)
+            if record and record.role in _TAIL_ROLES:
+                return max(record.pace, pace_of(now - record.last_seen))
+        return 0
+
+    def _live(
+        self, prefix: Prefix, seen: int, cuts: Sequence[Cut], now: float
+    ) -> dict[int, CacheTTL]:
+        live: dict[int, CacheTTL] = {}
+        for position in range(seen, 0, -1):
+            record = self._record(prefix, position)
+            if record and record.expires_at > now:
+                live[position] = record.ttl
+                break
+        for position, _ in cuts:
+            record = self._record(prefix, position)
+            if record and record.expires_at > now:
+                live[position] = record.ttl
+        return live
+
+    def _look_up(
+        self, prefix: Prefix, seen: int, cut: Cut, pace: int, scope: Scope, now: float
+    ) -> SeenCut:
+        if cut.role == "turn":
+            cls = PositionClass("turn", min(prefix.answers(), MAX_LEVEL["turn"]), pace)
+        else:
+            record = self._record(prefix, cut.position)
+            uses = record.uses if record else int(seen >= cut.position)
+            lowest = 1 if cut.role == "branch" else 0
+            level = min(max(uses, lowest), MAX_LEVEL[cut.role])
+            cls = PositionClass(cut.role, level)
+        paused = after_pause(cls)
+        return SeenCut(
+            cut.position,
+            cls,
+            tuple(self._book.chances(scope, c, now) for c in following(cls)),
+            self._book.chances(scope, paused, now) if paused else None,
+        )
+
+    def _account(self, scope: Scope) -> Account:
+        family = scope[:1]
+        account = self._accounts.pop(family, None) or Account()
+        self._accounts[family] = account  # most recently used last
+        if len(self._accounts) > _MAX_FAMILIES:
+            del self._accounts[next(iter(self._accounts))]
+        return account
+
+    def _wait(
+        self,
+        prefix: Prefix,
+        cut: SeenCut,
+        sighting: Sighting,
+        premium: float,
+        ttls: Mapping[int, CacheTTL],
+    ) -> Waiting:
+        now = sighting.now
+        record = self._own_record(prefix, cut.position)
+        if cut.position <= sighting.seen:
+            record.uses += 1
+        record.last_seen = now
+        record.role = cut.cls.role
+        record.pace = sighting.pace
+        if record.waiting:
+            self._room.leave(record.waiting, now, returned=False)
+        record.waiting = Waiting(
+            since=now,
+            curves=self._book.lineage(sighting.scope, cut.cls, now),
+            account=sighting.account,
+            premium=premium,
+            ttl=ttls.get(cut.position, "5m"),
+        )
+        self._room.enter(record.waiting)
+        return record.waiting
+
+    def _own_record(self, prefix: Prefix, position: int) -> _Record:
+        """Return the record of a position, split off from the interior of its request."""
+        digest = prefix.digests[position - 1]
+        record = self._records.pop(digest, None) or _Record(self._clock())
+        if record.is_interior:
+            record = _Record(
+                record.last_seen, record.uses, ttl=record.ttl, expires_at=record.expires_at
+            )
+        self._records[digest] = record  # as the most recently used
+        return record
+
+    def _enter(self, prefix: Prefix, position: int, ttl: CacheTTL, now: float) -> _Record:
+        record = self._own_record(prefix, position)
+        if record.role is None:
+            record.role = "branch"  # a place of its own from now on, not interior
+        record.ttl = ttl
+        record.expires_at = now + TTL_SECONDS[ttl]
+        return record
+
+    def _forget_oldest(self) -> None:
+        while len(self._records) > self._max_entries:
+            del self._records[next(iter(self._records))]
+
+
+def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:
+    """Return family and kind: requests alike in tools and system, and exactly equal in them."""
+    head_chars = prefix.chars[prefix.head - 1] if prefix.head else 0
+    size = round(math.log1p(head_chars) * _LENGTH_STEPS_PER_E)
+    family = (profile.id, prefix.tools, prefix.head - prefix.tools, size)
+    return (family, prefix.digests[prefix.head - 1]) if prefix.head else (family,)

@@ -1,0 +1,446 @@
+"""The one place that decides where cache points go.
+
+`plan` is pure: it takes a request in prefix form, what the model allows, what the user wants and
+what the memory knows, and returns a value. It never raises for "could not cache"; only cache
+points of the application that cannot be sent are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from langchain_bedrock_cache.exceptions import (
+    CachePointPositionError,
+    CacheTTLOrderError,
+    TooManyCachePointsError,
+)
+from langchain_bedrock_cache.memory import SeenCut, Sighting
+from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.positions import (
+    is_legal,
+    last_in_section,
+    legal_at_or_before,
+)
+from langchain_bedrock_cache.prefix import Mark, Origin, Place, Prefix
+from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
+from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
+
+SkipReason = Literal[
+    "off",
+    "section_off",
+    "unsupported_model",
+    "too_short",
+    "too_long",
+    "no_legal_position",
+    "not_worth_it",
+    "loss_limit",
+    "budget",
+]
+# Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
+# since only one measurement tells where the edge is (21 hit, 22 missed).
+_LOOKBACK_RESERVE = 1
+
+
+class PlannedPoint(NamedTuple):
+    """One cache point of the request that is sent.
+
+    Attributes:
+        position: Number of blocks before it.
+        place: The block it follows.
+        ttl: Its lifetime.
+        origin: Who placed it.
+    """
+
+    position: int
+    place: Place
+    ttl: CacheTTL
+    origin: Origin
+
+
+class SkippedPoint(NamedTuple):
+    """A place without a cache point, and why."""
+
+    section: Section
+    reason: SkipReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePlan:
+    """Where the cache points of one request go, and why not elsewhere.
+
+    Attributes:
+        points: All points of the request as it is sent, in prefix order.
+        skipped: Sections without a point, with reasons.
+        expected_read_tokens: What the memory expects Bedrock to read.
+        expected_write_tokens: What the memory expects Bedrock to write.
+        premiums: For candidate positions, what writing up to there costs above the input price.
+        saving: What the expected read saves, in tokens at the input price.
+    """
+
+    points: tuple[PlannedPoint, ...] = ()
+    skipped: tuple[SkippedPoint, ...] = ()
+    expected_read_tokens: int = 0
+    expected_write_tokens: int = 0
+    premiums: Mapping[int, float] = field(default_factory=dict)
+    saving: float = 0.0
+
+    def added(self) -> list[tuple[Place, CacheTTL]]:
+        """Return the points to write into the request: those not placed by the application."""
+        return [(p.place, p.ttl) for p in self.points if p.origin == "planner"]
+
+
+class _Segment(NamedTuple):
+    """Blocks from the previous cut to this one, none of them in the cache."""
+
+    cut: SeenCut
+    end: int  # legal position for a point that closes the segment; 0 if there is none
+    tokens: float
+    costs: OptionCosts
+
+
+class _Choice(NamedTuple):
+    """What to write: segments before `hour` for an hour, from there before `end` for 5 minutes."""
+
+    hour: int
+    end: int
+    reason: SkipReason | None = None
+
+
+def check_marks(prefix: Prefix, profile: ModelProfile) -> None:
+    """Raise if Bedrock would refuse the cache points that the application placed.
+
+    Args:
+        prefix: The request.
+        profile: Its model.
+
+    Raises:
+        TooManyCachePointsError: More points than the model allows.
+        CacheTTLOrderError: A longer lifetime after a shorter one, or one the model does not know.
+        CachePointPositionError: A point where the model allows none.
+    """
+    marks = prefix.marks
+    if len(marks) > profile.max_cache_points:
+        where = ", ".join(f"{sum(m.place.section == s for m in marks)} {s}" for s in _used(marks))
+        msg = (
+            f"{len(marks)} cache points requested, but Bedrock allows {profile.max_cache_points} "
+            f"per request ({where}). Remove some, or let CachePolicy place them."
+        )
+        raise TooManyCachePointsError(msg)
+    for before, after in zip(marks, marks[1:], strict=False):
+        if before.ttl == "5m" and after.ttl == "1h":
+            msg = (
+                f"The cache point after {_name(after.place)} has ttl '1h' but comes after one with "
+                f"'5m' (after {_name(before.place)}). Bedrock wants longer lifetimes first, in the "
+                "order tools, system, messages: give the earlier one '1h' or the later one '5m'."
+            )
+            raise CacheTTLOrderError(msg)
+    for mark in marks:
+        _check_mark(prefix, mark, profile)
+
+
+def plan(
+    prefix: Prefix,
+    *,
+    profile: ModelProfile,
+    policy: CachePolicy,
+    sighting: Sighting,
+    prices: Prices,
+) -> CachePlan:
+    """Decide where the cache points of a request go.
+
+    Args:
+        prefix: The request; its `marks` are the application's own points, which are kept.
+        profile: What its model allows.
+        policy: What the user wants.
+        sighting: What the memory knows of the request.
+        prices: The model's price ratios.
+
+    Returns:
+        The plan; the request is not touched.
+    """
+    kept = tuple(PlannedPoint(m.position, m.place, m.ttl, "application") for m in prefix.marks)
+    if policy.mode == "off":
+        return CachePlan(points=kept, skipped=_all_skipped(prefix, "off", "the policy is off"))
+    return _Planner(prefix, profile, policy, sighting, prices).plan(kept)
+
+
+class _Planner:
+    """One planning run: the inputs, and the steps as methods."""
+
+    def __init__(
+        self,
+        prefix: Prefix,
+        profile: ModelProfile,
+        policy: CachePolicy,
+        sighting: Sighting,
+        prices: Prices,
+    ) -> None:
+        self.prefix = prefix
+        self.profile = profile
+        self.policy = policy
+        self.sighting = sighting
+        self.prices = prices
+        minimum = max(profile.min_tokens_per_cache_point, policy.min_tokens)
+        self.min_chars = minimum * sighting.chars_per_token
+        self.max_chars = profile.max_cacheable_tokens * sighting.chars_per_token
+        self.live = max(sighting.live, default=0)
+        self.last_mark = prefix.marks[-1].position if prefix.marks else 0
+
+    def plan(self, kept: tuple[PlannedPoint, ...]) -> CachePlan:
+        base = max(self.live, self.last_mark)
+        segments = self._segments(base)
+        choice = (
+            self._fixed_choice(segments)
+            if self.policy.mode == "fixed"
+            else self._best_choice(segments)
+        )
+        premiums = self._premiums(segments, choice)
+        saving = self.tokens(self.live) * (1.0 - self.prices.read)
+        if self.policy.mode == "auto" and not self.sighting.account.affords(
+            sum(premiums.values()), saving, self.tokens(len(self.prefix))
+        ):
+            choice, premiums = _Choice(0, 0, "loss_limit"), {}
+        wanted = self._wanted(segments, choice)
+        points = self._select(wanted, kept)
+        last = max((p.position for p in points), default=0)
+        return CachePlan(
+            points=points,
+            skipped=self._skipped(points, segments, choice),
+            expected_read_tokens=round(self.tokens(self.live)) if points else 0,
+            expected_write_tokens=round(max(0.0, self.tokens(last) - self.tokens(self.live))),
+            premiums=premiums,
+            saving=saving if points else 0.0,
+        )
+
+    def tokens(self, position: int) -> float:
+        """Return the estimated tokens of the prefix up to a position."""
+        return self.prefix.chars[position - 1] / self.sighting.chars_per_token if position else 0.0
+
+    def _usable(self, position: int) -> bool:
+        """Whether a point here is legal, long enough and not past a documented cap."""
+        chars = self.prefix.chars[position - 1]
+        return (
+            chars >= self.min_chars
+            and (not self.max_chars or chars <= self.max_chars)
+            and is_legal(self.prefix, position, self.profile)
+        )
+
+    def _segments(self, base: int) -> list[_Segment]:
+        """Split what is not in the cache at the candidate positions."""
+        segments: list[_Segment] = []
+        previous = base
+        for cut in self.sighting.cuts:
+            if cut.position <= previous:
+                continue
+            end = legal_at_or_before(
+                self.prefix, cut.position, base, self.profile, max_chars=self.max_chars
+            )
+            if end and self.prefix.chars[end - 1] < self.min_chars:
+                end = 0
+            if end and self.prefix.section(end) not in self.policy.sections:
+                end = 0
+            costs = option_costs(cut.chances, self.prices, after_pause=cut.paused)
+            tokens = self.tokens(cut.position) - self.tokens(previous)
+            segments.append(_Segment(cut, end, tokens, self._allowed(costs, cut)))
+            previous = cut.position
+        return segments
+
+    def _allowed(self, costs: OptionCosts, cut: SeenCut) -> OptionCosts:
+        """Price out the lifetimes that policy, model or an earlier point of the user rule out."""
+        wanted = self.policy.ttl_for(self.prefix.section(cut.position))
+        never = float("inf")
+        short_mark = any(m.ttl == "5m" for m in self.prefix.marks)
+        no_hour = "1h" not in self.profile.ttls or wanted == "5m" or short_mark
+        no_five = wanted == "1h" and not no_hour
+        return OptionCosts(
+            costs.none,
+            never if no_five else costs.write_5m,
+            never if no_hour else costs.write_1h,
+        )
+
+    def _best_choice(self, segments: Sequence[_Segment]) -> _Choice:
+        """Find the cheapest way to write a first part for 1h, a second for 5m, and the rest not.
+
+        What is written is always a prefix, and longer lifetimes come first, so two borders say it
+        all. A border needs a legal position for its point.
+        """
+        n = len(segments)
+        hours, fives, nones = ([0.0] * (n + 1) for _ in range(3))
+        for i, s in enumerate(segments):
+            hours[i + 1] = hours[i] + s.tokens * s.costs.write_1h
+            fives[i + 1] = fives[i] + s.tokens * s.costs.write_5m
+            nones[i + 1] = nones[i] + s.tokens * s.costs.none
+        best, lowest = _Choice(0, 0, "not_worth_it"), nones[n]
+        for end in range(1, n + 1):
+            if not segments[end - 1].end:
+                continue
+            for hour in range(end + 1):
+                if 0 < hour < end and not segments[hour - 1].end:
+                    continue
+                cost = nones[n] - nones[end] + hours[hour]
+                cost += fives[end] - fives[hour] if hour < end else 0.0
+                if cost < lowest:
+                    best, lowest = _Choice(hour, end), cost
+        return best
+
+    def _fixed_choice(self, segments: Sequence[_Segment]) -> _Choice:
+        """Write up to the last section that the policy names, with the lifetimes it names."""
+        hour = end = 0
+        for i, s in enumerate(segments, 1):
+            if s.end and s.cut.position == last_in_section(
+                self.prefix, self.prefix.section(s.cut.position)
+            ):
+                end = i
+                if s.costs.write_5m == float("inf"):
+                    hour = i
+        return _Choice(hour, end, None if end else "too_short")
+
+    def _premiums(self, segments: Sequence[_Segment], choice: _Choice) -> dict[int, float]:
+        hour, five = self.prices.write_1h - 1.0, self.prices.write_5m - 1.0
+        return {
+            s.cut.position: s.tokens * (hour if i < choice.hour else five)
+            for i, s in enumerate(segments[: choice.end])
+        }
+
+    def _wanted(self, segments: Sequence[_Segment], choice: _Choice) -> list[tuple[int, CacheTTL]]:
+        """Return the wanted points, most important first.
+
+        The end of what is written; where lifetimes change; the longest live entry, if no later
+        point finds it; then the places where other requests may branch off or come back to.
+        """
+        ttl_at: dict[int, CacheTTL] = {}
+        first: list[int] = []
+        if choice.end:
+            end = segments[choice.end - 1].end
+            ttl_at[end] = "1h" if choice.hour == choice.end else "5m"
+            first.append(end)
+            if 0 < choice.hour < choice.end:
+                border = segments[choice.hour - 1].end
+                ttl_at[border] = "1h"
+                first.append(border)
+        for position, ttl in self.sighting.live.items():
+            if self._usable(position):
+                ttl_at[position] = ttl
+        if self.live in ttl_at:
+            reach = self.profile.lookback_blocks - _LOOKBACK_RESERVE
+            found = any(0 < p - self.live <= reach for p in first)
+            first.insert(1 if not found else len(first), self.live)
+        for i, segment in enumerate(segments[: choice.end - 1 if choice.end else 0]):
+            if segment.end:
+                ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
+        # Later branches first: a point near the end finds what stands up to 20 blocks before it.
+        others = sorted((p for p in ttl_at if p not in first), reverse=True)
+        order = dict.fromkeys([*first, *others])
+        sections = self.policy.sections
+        return [(p, ttl_at[p]) for p in order if self.prefix.section(p) in sections]
+
+    def _select(
+        self, wanted: Sequence[tuple[int, CacheTTL]], kept: tuple[PlannedPoint, ...]
+    ) -> tuple[PlannedPoint, ...]:
+        """Take as many wanted points as fit beside the application's, in a legal TTL order."""
+        points = {p.position: p for p in kept}
+        for position, ttl in wanted:
+            if len(points) >= self.profile.max_cache_points:
+                break
+            if position in points or not _fits(points.values(), position, ttl):
+                continue
+            points[position] = PlannedPoint(position, self.prefix.place(position), ttl, "planner")
+        return tuple(points[p] for p in sorted(points))
+
+    def _skipped(
+        self, points: Sequence[PlannedPoint], segments: Sequence[_Segment], choice: _Choice
+    ) -> tuple[SkippedPoint, ...]:
+        pointed = {p.place.section for p in points}
+        skipped = []
+        for section in _sections_of(self.prefix):
+            if section not in pointed:
+                reason, detail = self._why_not(section, segments, choice)
+                skipped.append(SkippedPoint(section, reason, detail))
+        return tuple(skipped)
+
+    def _why_not(
+        self, section: Section, segments: Sequence[_Segment], choice: _Choice
+    ) -> tuple[SkipReason, str]:
+        end = last_in_section(self.prefix, section)
+        if section not in self.policy.sections:
+            return "section_off", "the policy leaves this section out"
+        if section not in self.profile.sections:
+            return "no_legal_position", f"{self.profile.id} takes no cache points in {section}"
+        if self.prefix.chars[end - 1] < self.min_chars:
+            return (
+                "too_short",
+                f"about {self.tokens(end):.0f} tokens, {self.profile.id} caches from "
+                f"{self.profile.min_tokens_per_cache_point}",
+            )
+        if choice.reason:
+            return choice.reason, _DETAILS[choice.reason]
+        if any(s.cut.position == end and not s.end for s in segments):
+            return "no_legal_position", "no block here may be followed by a cache point"
+        if any(s.cut.position == end for s in segments[choice.end :]):
+            return "not_worth_it", _DETAILS["not_worth_it"]
+        return "budget", "the points elsewhere reach further"
+
+
+_DETAILS: Mapping[SkipReason, str] = {
+    "not_worth_it": "not expected to be read again often enough to pay for the write",
+    "loss_limit": "earlier writes of such requests were not read again",
+    "too_short": "no prefix is long enough",
+}
+
+
+def _fits(
+    points: Sequence[PlannedPoint] | Mapping[int, PlannedPoint] | object,
+    position: int,
+    ttl: CacheTTL,
+) -> bool:
+    """Whether a point can join the others with longer lifetimes still first."""
+    for point in points:  # type: ignore[attr-defined]
+        if point.position < position and point.ttl == "5m" and ttl == "1h":
+            return False
+        if point.position > position and point.ttl == "1h" and ttl == "5m":
+            return False
+    return True
+
+
+def _sections_of(prefix: Prefix) -> list[Section]:
+    return list(dict.fromkeys(section for section, _ in prefix.lists))
+
+
+def _all_skipped(prefix: Prefix, reason: SkipReason, detail: str) -> tuple[SkippedPoint, ...]:
+    return tuple(SkippedPoint(section, reason, detail) for section in _sections_of(prefix))
+
+
+def _used(marks: Sequence[Mark]) -> list[Section]:
+    return list(dict.fromkeys(m.place.section for m in marks))
+
+
+def _name(place: Place) -> str:
+    """Spell a place as in the request, cache points not counted."""
+    if place.section == "messages":
+        return f"messages[{place.message}].content[{place.index}]"
+    return f"{place.section}[{place.index}]"
+
+
+def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:
+    if mark.ttl not in profile.ttls:
+        msg = (
+            f"The cache point after {_name(mark.place)} has ttl {mark.ttl!r}, but {profile.id} "
+            f"takes only {', '.join(map(repr, profile.ttls))}. Leave the ttl out."
+        )
+        raise CacheTTLOrderError(msg)
+    if is_legal(prefix, mark.position, profile):
+        return
+    kind = prefix.kinds[mark.position - 1]
+    remedy = (
+        f"{profile.id} takes none in {mark.place.section}: remove it."
+        if mark.place.section not in profile.sections
+        else "Put a text block before it, or move it to an earlier block."
+    )
+    msg = (
+        f"The cache point after {_name(mark.place)} follows a {kind} block, and Bedrock refuses "
+        f"that for {profile.id}. {remedy}"
+    )
+    raise CachePointPositionError(msg)

@@ -1,0 +1,90 @@
+"""Where cache points could go: candidate positions of a request, and which places are legal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from langchain_bedrock_cache.prefix import Prefix
+from langchain_bedrock_cache.profiles import ModelProfile, Section
+from langchain_bedrock_cache.returns import Role
+
+
+class Cut(NamedTuple):
+    """A position worth considering, and why: the end of a part that may come back as a whole."""
+
+    position: int
+    role: Role
+
+
+def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
+    """Return the candidate positions of a request, ascending, at most one per position.
+
+    Args:
+        prefix: The request.
+        seen: Longest position shared with an earlier request.
+        branch: Whether `seen` is where an earlier request went on differently.
+    """
+    cuts: dict[int, Role] = {}
+    if prefix.tools:
+        cuts[prefix.tools] = "tools"
+    if prefix.head > prefix.tools:
+        cuts[prefix.head] = "system"
+    document_end = _document_end(prefix)
+    if document_end:
+        cuts[document_end] = "document"
+    if branch and prefix.head < seen < len(prefix):
+        cuts.setdefault(seen, "branch")
+    if len(prefix) > prefix.head:
+        cuts[len(prefix)] = _tail_role(prefix, has_document=bool(document_end))
+    return [Cut(position, cuts[position]) for position in sorted(cuts)]
+
+
+def is_legal(prefix: Prefix, position: int, profile: ModelProfile) -> bool:
+    """Whether Bedrock accepts a cache point after the first `position` blocks."""
+    if prefix.section(position) not in profile.sections:
+        return False
+    kind = prefix.kinds[position - 1]
+    if profile.points_after == "text" and kind != "text":
+        return False
+    return kind != "blank" and kind not in profile.never_after
+
+
+def legal_at_or_before(
+    prefix: Prefix, position: int, above: int, profile: ModelProfile, *, max_chars: float = 0.0
+) -> int:
+    """Return the last legal position in `(above, position]`, within `max_chars`; 0 if none."""
+    while position > above:
+        fits = not max_chars or prefix.chars[position - 1] <= max_chars
+        if fits and is_legal(prefix, position, profile):
+            return position
+        position -= 1
+    return 0
+
+
+def last_in_section(prefix: Prefix, section: Section) -> int:
+    """Return the position after the last block of a section; 0 if it is empty."""
+    if section == "tools":
+        return prefix.tools
+    if section == "system":
+        return prefix.head if prefix.head > prefix.tools else 0
+    return len(prefix) if len(prefix) > prefix.head else 0
+
+
+def _document_end(prefix: Prefix) -> int:
+    """Return the end of all but the last block of the first message: a document and its question.
+
+    The last block is what the request is about; what stands before it in the same message
+    (documents, examples, instructions) is what another request may bring again.
+    """
+    for (section, _), end in zip(prefix.lists, prefix.list_ends(), strict=True):
+        if section == "messages":
+            return end - 1 if end - 1 > prefix.head else 0
+    return 0
+
+
+def _tail_role(prefix: Prefix, *, has_document: bool) -> Role:
+    if prefix.answers():
+        return "turn"
+    if prefix.tools:
+        return "agent_opening"
+    return "question" if has_document else "opening"

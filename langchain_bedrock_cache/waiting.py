@@ -1,0 +1,91 @@
+"""Positions that were seen and have not come back yet, and what hangs on it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.returns import BUCKETS_5M, EDGES_SECONDS, ReturnCurve
+from langchain_bedrock_cache.spending import Account
+
+_LAST_BUCKET = {"5m": BUCKETS_5M - 1, "1h": len(EDGES_SECONDS) - 1}
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One use of one position, until the next.
+
+    Attributes:
+        since: Time of the use, in seconds.
+        curves: What learns from the outcome.
+        account: What the premium was charged to.
+        premium: Open write premium, in tokens at the input price; 0 once settled.
+        ttl: Lifetime of what was written.
+        bucket: Age bucket the position is in.
+        done: Whether the outcome is known.
+    """
+
+    since: float
+    curves: Sequence[ReturnCurve]
+    account: Account
+    premium: float = 0.0
+    ttl: CacheTTL = "5m"
+    bucket: int = 0
+    done: bool = False
+
+    def settle(self) -> None:
+        """Close the open premium: the write was read again, or has expired."""
+        if self.premium:
+            self.account.settle(self.premium)
+            self.premium = 0.0
+
+
+class WaitingRoom:
+    """Ages the waiting positions through the age buckets, each in its turn."""
+
+    def __init__(self) -> None:
+        self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in EDGES_SECONDS)
+
+    def enter(self, waiting: Waiting) -> None:
+        """Begin to wait."""
+        for curve in waiting.curves:
+            curve.advance(waiting.since)
+            curve.enter(0)
+        waiting.account.risk(waiting.premium)
+        self._queues[0].append(waiting)
+
+    def leave(self, waiting: Waiting, now: float, *, returned: bool) -> None:
+        """End the wait: the position came back, or the request turned out never to have been."""
+        if waiting.done:
+            return
+        waiting.done = True
+        waiting.settle()
+        for curve in waiting.curves:
+            curve.advance(now)
+            curve.leave(waiting.bucket, returned=returned)
+
+    def age(self, now: float) -> None:
+        """Move everything that has outlived its bucket; call before asking for chances."""
+        for bucket, queue in enumerate(self._queues):
+            edge = EDGES_SECONDS[bucket]
+            while queue and now - queue[0].since >= edge:
+                waiting = queue.popleft()
+                if not waiting.done:
+                    self._outlive(waiting, bucket, waiting.since + edge)
+
+    def _outlive(self, waiting: Waiting, bucket: int, at: float) -> None:
+        last = bucket + 1 == len(self._queues)
+        for curve in waiting.curves:
+            curve.advance(at)
+            curve.leave(bucket, returned=False)
+            if not last:
+                curve.enter(bucket + 1)
+        if bucket >= _LAST_BUCKET[waiting.ttl]:
+            waiting.settle()
+        if last:
+            waiting.done = True
+        else:
+            waiting.bucket = bucket + 1
+            self._queues[bucket + 1].append(waiting)
