@@ -133,6 +133,7 @@ class PromptCache:
         if previous and previous.expires_at > now:  # a concurrent first write: the earlier stays
             readable = min(readable, previous.readable_at)
             expires = max(expires, previous.expires_at)
+            ttl = max(ttl, previous.ttl, key=TTL_SECONDS.__getitem__)
         self._entries[digest] = _Entry(ttl, expires, readable)
 
     def _sweep(self, now: float) -> None:

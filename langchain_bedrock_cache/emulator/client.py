@@ -1,0 +1,102 @@
+"""boto3 clients whose requests end here: everything above the socket is the real thing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
+
+_SERVICE = "bedrock-runtime"
+_EVENT = f"before-send.{_SERVICE}"
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def new_client(*, region: str, **kwargs: Any) -> Any:
+    """Return a boto3 `bedrock-runtime` client with made-up credentials.
+
+    Args:
+        region: AWS Region.
+        kwargs: More arguments of `boto3.Session.client`; a `config` is merged over the default,
+            which does not retry (botocore's retries sleep).
+    """
+    import boto3  # noqa: PLC0415 - a heavy import
+    import botocore.session  # noqa: PLC0415 - a heavy import
+    from botocore.config import Config  # noqa: PLC0415 - a heavy import
+
+    # A profile or a broken file in the environment must not keep an offline client from starting.
+    nowhere = (None, None, os.devnull, None)
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": nowhere,
+            "credentials_file": nowhere,
+        }
+    )
+    config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+    arguments = {
+        "region_name": region,
+        "endpoint_url": f"https://{_SERVICE}.{region}.amazonaws.com",
+        "aws_access_key_id": "emulator",
+        "aws_secret_access_key": "emulator",
+        **kwargs,
+        "config": config.merge(kwargs["config"]) if kwargs.get("config") else config,
+    }
+    make_client: Any = boto3.Session(botocore_session=session).client
+    return make_client(_SERVICE, **arguments)
+
+
+def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
+    """Send the requests of one client to a handler instead of the network.
+
+    Args:
+        client: A `bedrock-runtime` client; changed in place.
+        handler: Answers requests.
+        account: AWS account for the cache; `None` for the emulator's own.
+
+    Returns:
+        The same client.
+
+    Raises:
+        ValueError: If it is a client of another service.
+    """
+    service = client.meta.service_model.service_name
+    if service != _SERVICE:
+        msg = f"This is a client of {service!r}, but the emulator is a {_SERVICE!r}."
+        raise ValueError(msg)
+
+    def send(request: Any, **_kwargs: Any) -> Any:
+        from botocore.awsrequest import AWSResponse  # noqa: PLC0415 - a heavy import
+
+        response = handler(_read(request, region=client.meta.region_name, account=account))
+        headers: Any = dict(response.headers)
+        return AWSResponse(request.url, response.status, headers, _RawBody(response.body))
+
+    client.meta.events.register_first(_EVENT, send)
+    return client
+
+
+def _read(request: Any, *, region: str, account: str | None) -> HttpRequest:
+    body = request.body or b""
+    return HttpRequest(
+        method=request.method,
+        path=request.url,
+        body=body.encode() if isinstance(body, str) else bytes(body),
+        region=region,
+        account=account,
+    )
+
+
+class _RawBody:
+    """The part of urllib3's response that botocore reads bodies and event streams through."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def stream(self, *_args: Any, **_kwargs: Any) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        self._chunks = iter(())
