@@ -1,1 +1,99 @@
-"""Prompt caching for LangChain on Amazon Bedrock."""
+"""Prompt caching for LangChain on Amazon Bedrock.
+
+General layout, each module importing only from those above it:
+
+* facts: `exceptions`, `profiles`, `usage`, `pricing`
+* decision (pure): `policy`, `prefix`, `positions`, `returns`, `value`, `spending`, `waiting`,
+  `memory`, `planner`
+* wire: `converse`, `refusals`, `hints`, `caching`, `client`
+* LangChain: `chat_models`, `runnables`, `callbacks`
+* beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_bedrock_cache.callbacks import (
+        CacheUsageCallbackHandler,
+        get_cache_usage_callback,
+    )
+    from langchain_bedrock_cache.chat_models import ChatBedrockCached
+    from langchain_bedrock_cache.client import cached_client
+    from langchain_bedrock_cache.exceptions import (
+        BedrockCacheError,
+        CachePlanError,
+        CachePointPositionError,
+        CachePolicyError,
+        CacheSkippedWarning,
+        CacheTTLOrderError,
+        PriceNotFoundError,
+        TooManyCachePointsError,
+        UnsupportedModelError,
+    )
+    from langchain_bedrock_cache.memory import PrefixMemory
+    from langchain_bedrock_cache.policy import CachePolicy
+    from langchain_bedrock_cache.runnables import CachePointTransformer, cached_tools
+    from langchain_bedrock_cache.usage import CacheUsage
+
+# Imported when first used: LangChain's AWS package and boto3 take seconds.
+_MODULES = {
+    "BedrockCacheError": "exceptions",
+    "CachePlanError": "exceptions",
+    "CachePointPositionError": "exceptions",
+    "CachePointTransformer": "runnables",
+    "CachePolicy": "policy",
+    "CachePolicyError": "exceptions",
+    "CacheSkippedWarning": "exceptions",
+    "CacheTTLOrderError": "exceptions",
+    "CacheUsage": "usage",
+    "CacheUsageCallbackHandler": "callbacks",
+    "ChatBedrockCached": "chat_models",
+    "PrefixMemory": "memory",
+    "PriceNotFoundError": "exceptions",
+    "TooManyCachePointsError": "exceptions",
+    "UnsupportedModelError": "exceptions",
+    "cached_client": "client",
+    "cached_tools": "runnables",
+    "get_cache_usage_callback": "callbacks",
+}
+
+__all__ = [
+    "BedrockCacheError",
+    "CachePlanError",
+    "CachePointPositionError",
+    "CachePointTransformer",
+    "CachePolicy",
+    "CachePolicyError",
+    "CacheSkippedWarning",
+    "CacheTTLOrderError",
+    "CacheUsage",
+    "CacheUsageCallbackHandler",
+    "ChatBedrockCached",
+    "PrefixMemory",
+    "PriceNotFoundError",
+    "TooManyCachePointsError",
+    "UnsupportedModelError",
+    "cached_client",
+    "cached_tools",
+    "get_cache_usage_callback",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        return version("langchain-bedrock-cache")
+    module = _MODULES.get(name)
+    if module is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from langchain_bedrock_cache.positions import Cut, cuts_of
@@ -134,6 +135,11 @@ class PrefixMemory:
     def __len__(self) -> int:
         """Count the prefixes remembered."""
         return len(self._records)
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The source of time, in seconds."""
+        return self._clock
 
     def chars_per_token(self, profile: ModelProfile) -> float:
         """Return characters per token of a model: learned, or 3.0 before its first answer."""
@@ -365,3 +371,9 @@ def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:
     size = round(math.log1p(head_chars) * _LENGTH_STEPS_PER_E)
     family = (profile.id, prefix.tools, prefix.head - prefix.tools, size)
     return (family, prefix.digests[prefix.head - 1]) if prefix.head else (family,)
+
+
+@cache
+def default_memory() -> PrefixMemory:
+    """Return the memory that all clients of this process share unless told otherwise."""
+    return PrefixMemory()

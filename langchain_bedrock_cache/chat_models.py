@@ -1,0 +1,123 @@
+"""`ChatBedrockCached`: `ChatBedrockConverse` whose prompts are cached."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Self
+
+from langchain_aws import ChatBedrockConverse
+from pydantic import ConfigDict, Field, model_validator
+
+from langchain_bedrock_cache.client import CachedClient, cached_client
+from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.policy import CachePolicy
+
+
+class ChatBedrockCached(ChatBedrockConverse):
+    """Chat model on Amazon Bedrock that pays for every stable prompt token once.
+
+    A drop-in for `langchain_aws.ChatBedrockConverse`: it takes all its arguments, a `client` of
+    your own included, and does all that it does. Cache points are placed on the wire request, by
+    the policy, from what earlier calls have shown.
+
+    Args:
+        cache_policy: When, where and how long to cache; `CachePolicy()` decides by itself. For a
+            single call: `model.bind(cache_policy=CachePolicy.off())`.
+        prefix_memory: What was seen so far; default: one memory for the process.
+
+    Example:
+        ```python
+        model = ChatBedrockCached(model="us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+        model.invoke([("system", long_instructions), ("human", "Where do I begin?")])
+        ```
+    """
+
+    cache_policy: CachePolicy = Field(default_factory=CachePolicy)
+    prefix_memory: PrefixMemory | None = Field(default=None, exclude=True)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: ChatBedrockConverse,
+        *,
+        cache_policy: CachePolicy | None = None,
+        prefix_memory: PrefixMemory | None = None,
+    ) -> Self:
+        """Return a cached model with every setting of an existing one, its client included.
+
+        Args:
+            model: Such as `init_chat_model("bedrock_converse:...")` returns; not changed.
+            cache_policy: As in the constructor.
+            prefix_memory: As in the constructor.
+
+        Raises:
+            TypeError: If `model` is not a `ChatBedrockConverse`.
+        """
+        if not isinstance(model, ChatBedrockConverse):
+            msg = (
+                f"from_model takes a ChatBedrockConverse, not {type(model).__name__}. For other "
+                "code that takes a boto3 client, use cached_client(client)."
+            )
+            raise TypeError(msg)
+        # Nothing is validated again: that would call AWS for application inference profiles.
+        values = {name: getattr(model, name) for name in ChatBedrockConverse.model_fields}
+        cached = cls.model_construct(
+            _fields_set=set(model.model_fields_set),
+            **values,
+            cache_policy=cache_policy or CachePolicy(),
+            prefix_memory=prefix_memory,
+        )
+        cached.client = model.client
+        return cached
+
+    @model_validator(mode="after")
+    def _wrap_client(self) -> Self:
+        self.client = self.client
+        return self
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Wrap whatever becomes the client, also one that is assigned later."""
+        if name == "client" and value is not None:
+            value = self._cached(value)
+        super().__setattr__(name, value)
+
+    def _cached(self, client: Any) -> CachedClient:
+        if isinstance(client, CachedClient):
+            # A client the user wrapped keeps its policy and memory, unless the model names its own.
+            policy = self.cache_policy if "cache_policy" in self.model_fields_set else None
+            wrapped = cached_client(client, policy=policy, memory=self.prefix_memory)
+        else:
+            wrapped = cached_client(client, policy=self.cache_policy, memory=self.prefix_memory)
+        return wrapped  # type: ignore[no-any-return]
+
+    def _converse_params(self, *, cachePolicy: CachePolicy | None = None, **kwargs: Any) -> Any:  # noqa: N803
+        """Pass what the planner needs on to the client, beside the request."""
+        params = super()._converse_params(**kwargs)
+        if cachePolicy is not None:
+            params["cache_policy"] = cachePolicy
+        if self.base_model_id:
+            params["base_model_id"] = self.base_model_id
+        return params
+
+    def _apply_cache_points(
+        self, cache_control: Any, system: Any, bedrock_messages: Any, params: Any = None
+    ) -> None:
+        """Hand langchain-aws's `cache_control` to the planner instead of placing points here."""
+        if params is None:  # not on the way to a request
+            super()._apply_cache_points(cache_control, system, bedrock_messages)
+        elif cache_control:
+            params["cache_control"] = cache_control
+
+    @property
+    def lc_attributes(self) -> dict[str, Any]:
+        """Serialize the policy as plain data."""
+        if self.cache_policy == CachePolicy():
+            return {}
+        return {"cache_policy": asdict(self.cache_policy)}
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Return where to find this class again."""
+        return ["langchain_bedrock_cache", "chat_models"]

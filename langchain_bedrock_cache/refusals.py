@@ -1,0 +1,90 @@
+"""Recognize the errors by which Bedrock refuses a cache point, and remember what was refused."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_bedrock_cache.profiles import ModelProfile, Section
+
+# After this long a refusal is forgotten and the placement tried again: accounts are granted
+# access and models change, but a refusal an hour is a price nobody notices.
+_FORGET_AFTER_SECONDS = 3600.0
+
+# Texts as recorded by other projects; sources in the module's tests.
+_UNSUPPORTED = re.compile(r"did not allow prompt caching|unsupported model", re.IGNORECASE)
+_CACHE_POINT = re.compile(
+    r"cache ?point|cache_control|nothing available to cache|extended ttl prompt caching"
+    r"|prompt caching",
+    re.IGNORECASE,
+)
+# What Claude's message format says of a point right after a non-PDF document, which it cannot name.
+_FIELD_REQUIRED = re.compile(r"content\.\d+\.\S*type: Field required")
+_TOOLS = re.compile(r"toolConfig/tools|\btools\.\d+")
+_CODES = frozenset({"ValidationException", "AccessDeniedException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Bedrock refused: points in one section, or (`None`) anywhere."""
+
+    section: Section | None
+    message: str
+
+
+def refusal_of(error: Exception) -> Refusal | None:
+    """Return what a failed call says about cache points; `None` if it is about anything else.
+
+    Args:
+        error: What the boto3 client raised; `ParamValidationError` of a botocore too old to know
+            `cachePoint` or its `ttl` counts as well.
+    """
+    message = str(error)
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, dict):
+        code = response.get("Error", {}).get("Code", "")
+        if code not in _CODES:
+            return None
+        message = str(response.get("Error", {}).get("Message", ""))
+        if code == "AccessDeniedException" and _UNSUPPORTED.search(message):
+            return Refusal(None, message)
+    elif type(error).__name__ != "ParamValidationError":
+        return None
+    if _CACHE_POINT.search(message) or _FIELD_REQUIRED.search(message):
+        return Refusal("tools" if _TOOLS.search(message) else "messages", message)
+    return None
+
+
+class RefusalBook:
+    """Remembers per model which sections refuse points; thread-safe."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[tuple[str, Section | None], float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, profile: ModelProfile, refusal: Refusal, *, placed: set[Section]) -> None:
+        """Remember a refusal.
+
+        Args:
+            profile: The model.
+            refusal: What it said.
+            placed: Sections in which points had been added; a refusal in a section without any
+                closes all of them, since its text cannot be trusted.
+        """
+        sections: set[Section] | set[None] = (
+            {refusal.section} if refusal.section in placed else {None}  # type: ignore[assignment]
+        )
+        with self._lock:
+            for section in sections:
+                self._until[profile.id, section] = self._clock() + _FORGET_AFTER_SECONDS
+
+    def refused(self, profile: ModelProfile, section: Section) -> bool:
+        """Whether points in a section of this model's requests were refused lately."""
+        if not self._until:
+            return False
+        now = self._clock()
+        return any(self._until.get((profile.id, s), now) > now for s in (section, None))
