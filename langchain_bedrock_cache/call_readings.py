@@ -1,0 +1,155 @@
+"""What LangChain's callback arguments tell about a model call: model, usage, cache plan.
+
+Works by looking, not by type: any chat model may be behind them, and reporting must not fail on one
+that is unlike the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_bedrock_cache.usage import CacheUsage
+
+_PLAN_KEYS = ("points", "skipped", "refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelNames:
+    """The names a model has.
+
+    Attributes:
+        model_id: What is sent as `modelId`, or the nearest to it that is known.
+        base_model: The model behind it, where the application says so.
+    """
+
+    model_id: str | None = None
+    base_model: str | None = None
+
+    def completed_by(self, other: ModelNames) -> ModelNames:
+        """Return these names, with those of `other` where they are missing."""
+        return ModelNames(
+            model_id=self.model_id or other.model_id,
+            base_model=self.base_model or other.base_model,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReading:
+    """What the response to one prompt tells.
+
+    Attributes:
+        usage: Tokens; `None` if not reported.
+        plan: What our chat model planned, `None` for other models.
+        names: Model names as the response has them.
+        routed_to: The model that a prompt router chose.
+        list_price_applies: False for service tiers and latency modes with prices of their own.
+        sent: False if LangChain's response cache answered, and nothing was sent.
+    """
+
+    usage: CacheUsage | None = None
+    plan: Mapping[str, Any] | None = None
+    names: ModelNames = field(default_factory=ModelNames)
+    routed_to: str | None = None
+    list_price_applies: bool = True
+    sent: bool = True
+
+
+def names_at_start(
+    serialized: Mapping[str, Any] | None,
+    invocation_params: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+) -> ModelNames:
+    """Find the model names in what `on_chat_model_start` is given.
+
+    Args:
+        serialized: The model's constructor arguments, in LangChain's serialized form. They have
+            the `modelId` that is sent, where invocation params prefer the base model.
+        invocation_params: Params of this call; a bound `model_id` is here, and wins.
+        metadata: Run metadata, with `ls_model_name`.
+
+    Returns:
+        What is found.
+    """
+    constructor = _mapping(_mapping(serialized).get("kwargs"))
+    params = _mapping(invocation_params)
+    return ModelNames(
+        model_id=_first_text(
+            params.get("modelId"),
+            params.get("model_id"),
+            constructor.get("model_id"),
+            params.get("model"),
+            params.get("model_name"),
+            _mapping(metadata).get("ls_model_name"),
+        ),
+        base_model=_first_text(constructor.get("base_model_id"), params.get("base_model_id")),
+    )
+
+
+def read_result(result: Any) -> list[CallReading]:
+    """Read an `LLMResult`.
+
+    Args:
+        result: Its `generations` has a list of candidate answers for each prompt.
+
+    Returns:
+        One reading per prompt.
+    """
+    return [_read_candidates(answers) for answers in getattr(result, "generations", None) or ()]
+
+
+def _read_candidates(answers: Iterable[Any]) -> CallReading:
+    messages = [message for answer in answers if (message := getattr(answer, "message", None))]
+    if not messages:
+        return CallReading()
+    usages = dict(filter(None, map(_usage_by_request, messages)))
+    metadata = _mapping(getattr(messages[0], "response_metadata", None))
+    plan = _mapping(_mapping(metadata.get("ResponseMetadata")).get("CachePlan"))
+    router = _mapping(_mapping(metadata.get("trace")).get("promptRouter"))
+    model_name = _first_text(metadata.get("model_name"))
+    return CallReading(
+        usage=sum(usages.values(), CacheUsage()) if usages else None,
+        plan={key: plan.get(key) for key in _PLAN_KEYS} if plan else None,
+        names=ModelNames(
+            model_id=_first_text(metadata.get("inference_profile_id"), model_name),
+            base_model=model_name,
+        ),
+        routed_to=_first_text(router.get("invokedModelId")),
+        list_price_applies=(
+            _mapping(metadata.get("serviceTier")).get("type") in {None, "default"}
+            and _mapping(metadata.get("performanceConfig")).get("latency") in {None, "standard"}
+        ),
+        sent=not all(map(_is_from_response_cache, messages)),
+    )
+
+
+def _usage_by_request(message: Any) -> tuple[Hashable, CacheUsage] | None:
+    """Return the usage of a message's request, once per request.
+
+    Candidates of one request repeat its usage. Bedrock's request ID tells them from answers to
+    several requests; without one, equal counts are taken for one request.
+    """
+    metadata = _mapping(getattr(message, "response_metadata", None))
+    from_aws = _mapping(metadata.get("ResponseMetadata"))
+    if converse_usage := _mapping(from_aws.get("ConverseUsage")):
+        # LangChain's reading loses the TTL of writes where `cacheDetails` is incomplete.
+        usage = CacheUsage.from_converse(converse_usage)
+    elif usage_metadata := _mapping(getattr(message, "usage_metadata", None)):
+        usage = CacheUsage.from_usage_metadata(usage_metadata)
+    else:
+        return None
+    return _first_text(from_aws.get("RequestId")) or usage, usage
+
+
+def _is_from_response_cache(message: Any) -> bool:
+    """Tell an answer of `BaseChatModel.cache`: LangChain sets its cost to 0."""
+    return _mapping(getattr(message, "usage_metadata", None)).get("total_cost") == 0
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _first_text(*values: Any) -> str | None:
+    return next((value for value in values if value and isinstance(value, str)), None)

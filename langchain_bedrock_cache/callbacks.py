@@ -1,0 +1,299 @@
+"""A LangChain callback that records what the prompt cache did: per call, per run and in total.
+
+Works with every chat model that reports cache tokens in `usage_metadata`; of this package's own it
+also records what the planner did.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from langchain_core.outputs import LLMResult
+from langchain_core.tracers.context import register_configure_hook
+from typing_extensions import override
+
+from langchain_bedrock_cache.call_readings import (
+    CallReading,
+    ModelNames,
+    names_at_start,
+    read_result,
+)
+from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
+from langchain_bedrock_cache.profiles import base_model_id
+from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
+from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
+from langchain_bedrock_cache.usage import CacheUsage
+
+_MAX_OPEN_RUNS = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _OpenCall:
+    """A model call under way; without names, step and start if its start was not seen."""
+
+    place: RunPlace
+    tags: tuple[str, ...]
+    names: ModelNames = field(default_factory=ModelNames)
+    step: str | None = None
+    started_at: float | None = None
+    first_token_at: float | None = None
+
+
+class CacheUsageCallbackHandler(RunTreeCallbackHandler):
+    """Record tokens, cost and cache plan of every model call; never fails a call.
+
+    Pass it in `config={"callbacks": [handler]}` of a chain or an agent (calls are then grouped by
+    run) or to a model. Retries and fallbacks are calls of their own, answers from LangChain's
+    response cache are none. Threads and event loops may share a handler.
+
+    Args:
+        rates: Your own prices, for all models or by model ID; list prices otherwise.
+        max_records: How many calls are kept as records; totals go on counting beyond.
+        clock: Returns seconds since the epoch.
+    """
+
+    # An event takes microseconds. Handing it to a thread would take longer, and wait for a thread
+    # that is not busy with a model call.
+    run_inline = True
+
+    def __init__(
+        self,
+        *,
+        rates: Rates | Mapping[str, Rates] | None = None,
+        max_records: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(max_runs=_MAX_OPEN_RUNS)
+        self._rates = rates
+        self._clock = clock
+        self._calls: dict[UUID, _OpenCall] = {}
+        self._records: deque[CallRecord] = deque(maxlen=max_records)
+        self._totals = RunTotals()
+
+    @property
+    def records(self) -> Sequence[CallRecord]:
+        """The latest `max_records` calls, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._records)
+
+    @property
+    def totals(self) -> RunTotals:
+        """Counts, tokens and cost of all calls, those no longer in `records` included."""
+        return self._totals
+
+    @property
+    def total(self) -> CacheUsage:
+        """Tokens of all calls."""
+        return self._totals.usage
+
+    @property
+    def total_cost(self) -> CostBreakdown | None:
+        """Cost of all calls with a known price; `None`, not zero, if no call has one."""
+        return self._totals.cost
+
+    def by_root_run(self) -> dict[UUID, RunTotals]:
+        """Return totals by outermost run (one `chain.invoke`, say) of the calls in `records`."""
+        return totals_by(self.records, lambda record: [record.root_run_id])
+
+    def by_model(self) -> dict[str, RunTotals]:
+        """Return totals by model ID of the calls in `records`; "unknown" if a call has none."""
+        return totals_by(self.records, lambda record: [record.model_id or "unknown"])
+
+    def by_tag(self) -> dict[str, RunTotals]:
+        """Return totals by tag of the calls in `records`; a call counts under each of its tags."""
+        return totals_by(self.records, lambda record: dict.fromkeys(record.tags))
+
+    def summary(self, *, by: Literal["model", "tag", "run"] = "model") -> str:
+        """Return a table of what the prompt cache did.
+
+        Args:
+            by: What a row is. The last row is the total of all calls.
+
+        Returns:
+            Lines of text: calls, tokens, hit ratio, cost in USD and what caching saved.
+        """
+        if by == "run":
+            runs = self.by_root_run().items()
+            groups = {f"{run.name or 'run'} {str(run_id)[-12:]}": run for run_id, run in runs}
+        else:
+            groups = self.by_tag() if by == "tag" else self.by_model()
+        return format_totals(groups, self.totals)
+
+    @override
+    def __repr__(self) -> str:
+        return self.summary()
+
+    @override
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any] | None,
+        messages: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Note the start of a call, the model it goes to and its place among the runs."""
+        names = names_at_start(serialized, kwargs.get("invocation_params"), metadata)
+        name = kwargs.get("name")
+        with self._lock:
+            place = self._tree.place(run_id, parent_run_id, name)
+            self._calls[run_id] = _OpenCall(
+                names=names,
+                place=place,
+                step=name or (metadata or {}).get("langgraph_node") or place.parent_name,
+                tags=tuple(tags or ()),
+                started_at=self._clock(),
+            )
+            if len(self._calls) > _MAX_OPEN_RUNS:
+                del self._calls[next(iter(self._calls))]
+
+    @override
+    def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], **kwargs: Any) -> None:
+        """Note the start of a call to a text model."""
+        self.on_chat_model_start(serialized, None, **kwargs)
+
+    @override
+    def on_llm_new_token(
+        self, token: Any, *, chunk: Any = None, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Note the time of the first content; Bedrock's opening event has none."""
+        call = self._calls.get(run_id)
+        if call is None or call.first_token_at is not None:
+            return
+        if token or getattr(getattr(chunk, "message", None), "tool_call_chunks", None):
+            call.first_token_at = self._clock()
+
+    @override
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Note the time of the first content of a call made with `stream_events`."""
+        call = self._calls.get(run_id)
+        if call and call.first_token_at is None and event.get("event") == "content-block-delta":
+            call.first_token_at = self._clock()
+
+    @override
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record a call that went well: each of its prompts, if it has several."""
+        for_prompts = read_result(response) or [CallReading()]
+        self._end_call([reading for reading in for_prompts if reading.sent], run_id, kwargs)
+
+    @override
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Record a call that failed, with usage if a broken-off stream still reported it."""
+        partial = read_result(kwargs.pop("response", None))
+        reading = next((part for part in partial if part.usage), CallReading())
+        self._end_call([reading], run_id, kwargs, error=type(error).__name__)
+
+    def _end_call(
+        self,
+        readings: list[CallReading],
+        run_id: UUID,
+        kwargs: dict[str, Any],
+        error: str | None = None,
+    ) -> None:
+        ended_at = self._clock()
+        parent_run_id = kwargs.get("parent_run_id")
+        with self._lock:
+            call = self._calls.pop(run_id, None) or _OpenCall(
+                place=self._tree.place(run_id, parent_run_id, None),
+                tags=tuple(kwargs.get("tags") or ()),
+            )
+        records = [
+            CallRecord(
+                run_id=run_id,
+                parent_run_id=parent_run_id,
+                root_run_id=call.place.root_run_id,
+                root_name=call.place.root_name,
+                step=call.step,
+                tags=call.tags,
+                model_id=(names := call.names.completed_by(reading.names)).model_id,
+                started_at=call.started_at,
+                latency_seconds=_seconds(call.started_at, ended_at),
+                time_to_first_token_seconds=_seconds(call.started_at, call.first_token_at),
+                usage=reading.usage,
+                cost=self._price(reading, names),
+                plan=reading.plan,
+                error=error,
+            )
+            for reading in readings
+        ]
+        with self._lock:
+            for record in records:
+                self._records.append(record)
+                self._totals = self._totals.plus(record)
+
+    def _price(self, reading: CallReading, names: ModelNames) -> CostBreakdown | None:
+        if reading.usage is None:
+            return None
+        rates = self._rates
+        if isinstance(rates, Mapping):
+            known_as = (names.model_id, names.base_model, base_model_id(names.model_id or ""))
+            rates = next((rates[name] for name in known_as if name and name in rates), None)
+        if rates is None and not reading.list_price_applies:
+            return None
+        return estimate_cost(
+            reading.usage,
+            names.model_id,
+            base_model=reading.routed_to or names.base_model,
+            rates=rates,
+        )
+
+
+def _seconds(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else max(0.0, end - start)
+
+
+# One variable per nesting depth, registered once and then reused: LangChain never forgets a
+# registered variable, so one per `with` block would make every later call a little slower.
+_variables: list[ContextVar[CacheUsageCallbackHandler | None]] = []
+_variables_lock = threading.Lock()
+
+
+def _free_variable() -> ContextVar[CacheUsageCallbackHandler | None]:
+    with _variables_lock:
+        for variable in _variables:
+            if variable.get() is None:
+                return variable
+        name = f"cache_usage_callback_{len(_variables)}"
+        new: ContextVar[CacheUsageCallbackHandler | None] = ContextVar(name, default=None)
+        register_configure_hook(new, inheritable=True)
+        _variables.append(new)
+        return new
+
+
+@contextmanager
+def get_cache_usage_callback(
+    *,
+    rates: Rates | Mapping[str, Rates] | None = None,
+    max_records: int = 10_000,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[CacheUsageCallbackHandler]:
+    """Record every model call made inside a `with` block, without passing a callback around.
+
+    Blocks may be nested: a call counts in each of the blocks that it is made in.
+
+    Args:
+        rates: Your own prices, for all models or by model ID; list prices otherwise.
+        max_records: How many calls are kept as records; totals go on counting beyond.
+        clock: Returns seconds since the epoch.
+
+    Yields:
+        The handler, which may be read inside the block and after it.
+    """
+    handler = CacheUsageCallbackHandler(rates=rates, max_records=max_records, clock=clock)
+    variable = _free_variable()
+    token = variable.set(handler)
+    try:
+        yield handler
+    finally:
+        variable.reset(token)

@@ -1,0 +1,166 @@
+"""What is kept of model calls: one record per call, totals over records, and a table of totals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_bedrock_cache.pricing import CostBreakdown
+from langchain_bedrock_cache.usage import CacheUsage
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One model call: where in the application it was, how long it took, what it used and cost.
+
+    Holds no text of prompts or answers.
+
+    Attributes:
+        run_id: LangChain's ID of the call.
+        parent_run_id: The run that made the call; `None` if the model was called directly.
+        root_run_id: The outermost run, such as one `chain.invoke`; the call itself if it has no
+            parent.
+        root_name: Name of the outermost run, if it has one.
+        step: Name of the call, of its graph node, or of the run that made it; the first known.
+        tags: LangChain tags of the call, inherited ones included.
+        model_id: Model ID as sent to Bedrock, or the nearest to it that the model tells.
+        started_at: Start of the call, in seconds since the epoch; `None` if it was not seen.
+        latency_seconds: From start to end of the call; `None` if the start was not seen.
+        time_to_first_token_seconds: From start to the first content, of streamed calls only.
+        usage: Tokens; `None` if none were reported, as of most failed calls.
+        cost: Cost in USD; `None` if it is not known.
+        plan: What the cache planner did, with `points`, `skipped` and `refused`; `None` if the
+            model has no planner.
+        error: Type of the exception that ended the call; `None` if it went well.
+    """
+
+    run_id: UUID
+    parent_run_id: UUID | None = None
+    root_run_id: UUID
+    root_name: str | None = None
+    step: str | None = None
+    tags: tuple[str, ...] = ()
+    model_id: str | None = None
+    started_at: float | None = None
+    latency_seconds: float | None = None
+    time_to_first_token_seconds: float | None = None
+    usage: CacheUsage | None = None
+    cost: CostBreakdown | None = None
+    plan: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTotals:
+    """What several calls used and cost together.
+
+    Attributes:
+        name: Name of the outermost run, if all calls have it in common.
+        calls: Number of calls, failed ones included.
+        failed_calls: Calls that ended in an exception.
+        unreported_calls: Calls that went well but reported no usage: in neither sum.
+        priced_calls: Calls with usage and a known price: in `usage` and `priced_cost`.
+        unpriced_calls: Calls with usage but no known price: in `usage` only.
+        usage: Tokens of all calls that reported them.
+        priced_cost: Cost of all calls with a known price.
+    """
+
+    name: str | None = None
+    calls: int = 0
+    failed_calls: int = 0
+    unreported_calls: int = 0
+    priced_calls: int = 0
+    unpriced_calls: int = 0
+    usage: CacheUsage = field(default_factory=CacheUsage)
+    priced_cost: CostBreakdown = field(default_factory=CostBreakdown)
+
+    @property
+    def cost(self) -> CostBreakdown | None:
+        """Cost of the calls with a known price; `None`, not zero, if no call has one."""
+        return None if self.unpriced_calls and not self.priced_calls else self.priced_cost
+
+    def plus(self, record: CallRecord) -> RunTotals:
+        """Return the totals with one more call."""
+        used, cost = record.usage, record.cost
+        return RunTotals(
+            name=record.root_name if self.calls == 0 or record.root_name == self.name else None,
+            calls=self.calls + 1,
+            failed_calls=self.failed_calls + (record.error is not None),
+            unreported_calls=self.unreported_calls + (used is None and record.error is None),
+            priced_calls=self.priced_calls + (cost is not None),
+            unpriced_calls=self.unpriced_calls + (used is not None and cost is None),
+            usage=self.usage if used is None else self.usage + used,
+            priced_cost=self.priced_cost if cost is None else self.priced_cost + cost,
+        )
+
+
+def totals_by(
+    records: Iterable[CallRecord], keys_of: Callable[[CallRecord], Iterable[_Key]]
+) -> dict[_Key, RunTotals]:
+    """Add up records in groups.
+
+    Args:
+        records: The calls.
+        keys_of: Returns the groups of a call: none, one or several.
+
+    Returns:
+        Totals by group, in the order in which the groups first occur.
+    """
+    groups: dict[_Key, RunTotals] = {}
+    for record in records:
+        for key in keys_of(record):
+            groups[key] = groups.get(key, RunTotals()).plus(record)
+    return groups
+
+
+def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
+    """Return a table of what the prompt cache did, for a terminal or a notebook.
+
+    Args:
+        groups: One row each; a table with fewer than two rows has only the total.
+        total: The last row.
+
+    Returns:
+        Lines of text. Prices that are not known print as "unknown", and calls that are missing
+        from a sum are counted below the table.
+    """
+    shown = {**groups, "total": total} if len(groups) > 1 else {next(iter(groups), "total"): total}
+    table = [_HEADER, *(_row(name, totals) for name, totals in shown.items())]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in table
+    ]
+    notes = (
+        (total.failed_calls, "failed"),
+        (total.unreported_calls, "reported no usage and are in no sum"),
+        (total.unpriced_calls, "have no known price and are not in USD"),
+    )
+    return "\n".join(lines + [f"{count:,} of the calls {what}" for count, what in notes if count])
+
+
+_HEADER = (
+    "", "calls", "read", "written", "uncached", "output", "hit ratio", "USD", "saved USD", "saved"
+)  # fmt: skip
+
+
+def _row(name: str, totals: RunTotals) -> tuple[str, ...]:
+    usage, cost = totals.usage, totals.cost
+    return (
+        name,
+        f"{totals.calls:,}",
+        f"{usage.cache_read_tokens:,}",
+        f"{usage.cache_write_tokens:,}",
+        f"{usage.uncached_input_tokens:,}",
+        f"{usage.output_tokens:,}",
+        f"{usage.hit_ratio:.1%}",
+        *(
+            ("unknown",) * 3
+            if cost is None
+            else (f"{cost.total_usd:.6f}", f"{cost.savings_usd:.6f}", f"{cost.savings_ratio:.1%}")
+        ),
+    )
