@@ -13,6 +13,10 @@ from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
 
 
+class _RequestParams(dict[str, Any]):
+    """Parameters on the way to our client, which takes a few more than boto3's."""
+
+
 class ChatBedrockCached(ChatBedrockConverse):
     """Chat model on Amazon Bedrock that pays for every stable prompt token once.
 
@@ -94,7 +98,7 @@ class ChatBedrockCached(ChatBedrockConverse):
 
     def _converse_params(self, *, cachePolicy: CachePolicy | None = None, **kwargs: Any) -> Any:  # noqa: N803
         """Pass what the planner needs on to the client, beside the request."""
-        params = super()._converse_params(**kwargs)
+        params = _RequestParams(super()._converse_params(**kwargs))
         if cachePolicy is not None:
             params["cache_policy"] = cachePolicy
         if self.base_model_id:
@@ -105,8 +109,8 @@ class ChatBedrockCached(ChatBedrockConverse):
         self, cache_control: Any, system: Any, bedrock_messages: Any, params: Any = None
     ) -> None:
         """Hand langchain-aws's `cache_control` to the planner instead of placing points here."""
-        if params is None:  # not on the way to a request
-            super()._apply_cache_points(cache_control, system, bedrock_messages)
+        if not isinstance(params, _RequestParams):  # called for itself, not for a request of ours
+            super()._apply_cache_points(cache_control, system, bedrock_messages, params)
         elif cache_control:
             params["cache_control"] = cache_control
 

@@ -121,7 +121,7 @@ class CachedClient:
 
     def __eq__(self, other: object) -> bool:
         """Equal to the client it wraps, and to others that wrap the same one."""
-        return bool(self.wrapped == getattr(other, "wrapped", other))
+        return bool(self.wrapped == (other.wrapped if isinstance(other, CachedClient) else other))
 
     def __hash__(self) -> int:
         return hash(self.wrapped)
