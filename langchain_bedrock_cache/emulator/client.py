@@ -7,22 +7,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
+from langchain_bedrock_cache.emulator.service_model import data_loader
 
 _SERVICE = "bedrock-runtime"
 _EVENT = f"before-send.{_SERVICE}"
+_HANDLER_ID = "langchain-bedrock-cache-emulator"
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def new_client(*, region: str, **kwargs: Any) -> Any:
-    """Return a boto3 `bedrock-runtime` client with made-up credentials.
+    """Return what `boto3.client("bedrock-runtime")` returns, with made-up credentials.
 
     Args:
         region: AWS Region.
-        kwargs: More arguments of `boto3.Session.client`; a `config` is merged over the default,
-            which does not retry (botocore's retries sleep).
+        kwargs: More arguments of `boto3.client`; a `config` is merged over the default, which does
+            not retry (botocore's retries sleep).
     """
-    import boto3  # noqa: PLC0415 - a heavy import
     import botocore.session  # noqa: PLC0415 - a heavy import
     from botocore.config import Config  # noqa: PLC0415 - a heavy import
 
@@ -35,6 +36,7 @@ def new_client(*, region: str, **kwargs: Any) -> Any:
             "credentials_file": nowhere,
         }
     )
+    session.register_component("data_loader", data_loader())
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
     arguments = {
         "region_name": region,
@@ -44,7 +46,7 @@ def new_client(*, region: str, **kwargs: Any) -> Any:
         **kwargs,
         "config": config.merge(kwargs["config"]) if kwargs.get("config") else config,
     }
-    make_client: Any = boto3.Session(botocore_session=session).client
+    make_client: Any = session.create_client  # boto3.client adds nothing but a default session
     return make_client(_SERVICE, **arguments)
 
 
@@ -74,7 +76,9 @@ def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
         headers: Any = dict(response.headers)
         return AWSResponse(request.url, response.status, headers, _RawBody(response.body))
 
-    client.meta.events.register_first(_EVENT, send)
+    # botocore calls every handler of an event, so an emulator that was attached before must go.
+    client.meta.events.unregister(_EVENT, unique_id=_HANDLER_ID)
+    client.meta.events.register_first(_EVENT, send, unique_id=_HANDLER_ID)
     return client
 
 

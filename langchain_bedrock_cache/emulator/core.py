@@ -106,7 +106,7 @@ class BedrockEmulator:
         Args:
             region: AWS Region; default: the emulator's.
             account: AWS account; default: the emulator's.
-            kwargs: More arguments of `boto3.Session.client`.
+            kwargs: More arguments of `boto3.client`.
         """
         return self.attach(
             new_client(region=region or self._runtime.settings.region, **kwargs), account=account
@@ -116,7 +116,7 @@ class BedrockEmulator:
         """Redirect one existing `bedrock-runtime` client here, and return it.
 
         The client signs its requests before they get here, so it needs credentials, if only
-        made-up ones. Other clients of the process are not touched.
+        made-up ones. Other clients are not touched; of several emulators, the last one counts.
 
         Args:
             client: Made by boto3 or botocore.

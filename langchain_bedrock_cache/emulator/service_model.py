@@ -17,6 +17,7 @@ from langchain_bedrock_cache.emulator.errors import (
 )
 
 if TYPE_CHECKING:
+    from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
 # Bedrock's front end answers these before the operation is known, so no operation declares them.
@@ -82,11 +83,18 @@ def stream_exceptions() -> frozenset[str]:
 
 
 @cache
-def _runtime_model() -> ServiceModel:
+def data_loader() -> Loader:
+    """Return botocore's loader, which keeps the files it has read: most of a client's cost."""
     from botocore.loaders import create_loader  # noqa: PLC0415 - a heavy import
+
+    return create_loader()
+
+
+@cache
+def _runtime_model() -> ServiceModel:
     from botocore.model import ServiceModel  # noqa: PLC0415 - a heavy import
 
-    description = create_loader().load_service_model("bedrock-runtime", "service-2")
+    description = data_loader().load_service_model("bedrock-runtime", "service-2")
     return ServiceModel(description, "bedrock-runtime")
 
 
