@@ -45,12 +45,12 @@ def run(
         chars_per_token=chars_per_token,
         on_record=lambda record: echo(describe(record)),
     )
-    with emulator.serve(port=port, host=host) as server:
-        echo(_HOW_TO.format(url=server.url, region=region))
-        try:
+    try:
+        with emulator.serve(port=port, host=host) as server:
+            echo(_HOW_TO.format(url=server.url, region=region))
             stop.wait()
-        except KeyboardInterrupt:
-            echo("Stopped.")
+    except KeyboardInterrupt:
+        echo("Stopped.")
     return 0
 
 

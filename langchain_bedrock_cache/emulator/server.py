@@ -40,7 +40,10 @@ class EmulatorServer:
         self._server = _Server((host, port), handler)
         self.url = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, name="bedrock-emulator", daemon=True
+            target=self._server.serve_forever,
+            args=(0.05,),  # seconds until a close is noticed
+            name="bedrock-emulator",
+            daemon=True,
         )
         self._thread.start()
 
