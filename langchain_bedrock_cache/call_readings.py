@@ -117,8 +117,8 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
         ),
         routed_to=_first_text(router.get("invokedModelId")),
         list_price_applies=(
-            _mapping(metadata.get("serviceTier")).get("type") in {None, "default"}
-            and _mapping(metadata.get("performanceConfig")).get("latency") in {None, "standard"}
+            _mapping(metadata.get("serviceTier")).get("type") in (None, "default")
+            and _mapping(metadata.get("performanceConfig")).get("latency") in (None, "standard")
         ),
         sent=not all(map(_is_from_response_cache, messages)),
     )
@@ -148,7 +148,7 @@ def _is_from_response_cache(message: Any) -> bool:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, (dict, Mapping)) else {}  # asking an ABC alone is slow
 
 
 def _first_text(*values: Any) -> str | None:

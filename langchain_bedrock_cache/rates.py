@@ -169,7 +169,7 @@ def _to_tiers(prices: ModelPrice) -> tuple[_Tier, ...]:
 
     listed = {name: getattr(prices, field) for name, field in _PRICE_FIELDS.items()}
     if listed["input"] is None or listed["output"] is None:
-        return ()  # speech, images and the like
+        return ()  # embeddings and the like
     tiered = [price for price in listed.values() if isinstance(price, TieredPrices)]
     starts = sorted({-1} | {tier.start for price in tiered for tier in price.tiers})
     return tuple(

@@ -194,7 +194,7 @@ def test_arns_are_priced_as_the_model_they_name(
         "",
         "acme.unheard-of-v1:0",
         "anthropic.claude-opus-9-9",
-        "amazon.titan-image-generator-v1",
+        "amazon.titan-embed-text-v2:0",
         "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
     ],
 )
