@@ -108,7 +108,10 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         return totals_by(self.records, lambda record: [record.model_id or "unknown"])
 
     def by_tag(self) -> dict[str, RunTotals]:
-        """Return totals by tag of the calls in `records`; a call counts under each of its tags."""
+        """Return totals by tag of the calls in `records`; a call counts under each of its tags.
+
+        LangChain's own tags, such as `seq:step:2`, are among them.
+        """
         return totals_by(self.records, lambda record: dict.fromkeys(record.tags))
 
     def summary(self, *, by: Literal["model", "tag", "run"] = "model") -> str:
@@ -118,14 +121,17 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             by: What a row is. The last row is the total of all calls.
 
         Returns:
-            Lines of text: calls, tokens, hit ratio, cost in USD and what caching saved.
+            Lines of text: calls, tokens, hit ratio, cost in USD and what caching saved. If there
+            were more calls than `max_records`, rows are of the latest and the total is of all.
         """
         if by == "run":
             runs = self.by_root_run().items()
             groups = {f"{run.name or 'run'} {str(run_id)[-12:]}": run for run_id, run in runs}
         else:
             groups = self.by_tag() if by == "tag" else self.by_model()
-        return format_totals(groups, self.totals)
+        table = format_totals(groups, self.totals)
+        dropped = max(0, self.totals.calls - len(self.records))
+        return f"{table}\n{dropped:,} of the calls are in the total only" if dropped else table
 
     @override
     def __repr__(self) -> str:

@@ -35,7 +35,8 @@ class CallRecord:
         cost: Cost in USD; `None` if it is not known.
         plan: What the cache planner did, with `points`, `skipped` and `refused`; `None` if the
             model has no planner.
-        error: Type of the exception that ended the call; `None` if it went well.
+        error: Type of the exception that ended the call, `GeneratorExit` if its stream was not
+            read to the end; `None` if it went well.
     """
 
     run_id: UUID
@@ -61,7 +62,7 @@ class RunTotals:
     Attributes:
         name: Name of the outermost run, if all calls have it in common.
         calls: Number of calls, failed ones included.
-        failed_calls: Calls that ended in an exception.
+        failed_calls: Calls that ended in an exception, or whose stream was not read to the end.
         unreported_calls: Calls that went well but reported no usage: in neither sum.
         priced_calls: Calls with usage and a known price: in `usage` and `priced_cost`.
         unpriced_calls: Calls with usage but no known price: in `usage` only.
@@ -121,14 +122,14 @@ def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
     """Return a table of what the prompt cache did, for a terminal or a notebook.
 
     Args:
-        groups: One row each; a table with fewer than two rows has only the total.
-        total: The last row.
+        groups: One row each.
+        total: The last row; left out if it only repeats the row of a single group.
 
     Returns:
         Lines of text. Prices that are not known print as "unknown", and calls that are missing
         from a sum are counted below the table.
     """
-    shown = {**groups, "total": total} if len(groups) > 1 else {next(iter(groups), "total"): total}
+    shown = groups if list(groups.values()) == [total] else {**groups, "total": total}
     table = [_HEADER, *(_row(name, totals) for name, totals in shown.items())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
@@ -136,7 +137,7 @@ def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
         for row in table
     ]
     notes = (
-        (total.failed_calls, "failed"),
+        (total.failed_calls, "failed or were cut off"),
         (total.unreported_calls, "reported no usage and are in no sum"),
         (total.unpriced_calls, "have no known price and are not in USD"),
     )

@@ -129,6 +129,9 @@ def test_records_are_bounded_and_totals_go_on() -> None:
     assert handler.totals.calls == 3
     assert handler.total.cache_read_tokens == 111
     assert handler.by_model()[OPUS].calls == 2
+    lines = str(handler).splitlines()
+    assert [line.split()[:2] for line in lines[1:3]] == [[OPUS, "2"], ["total", "3"]]
+    assert lines[3] == "1 of the calls are in the total only"
 
 
 def test_open_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +323,7 @@ def test_the_table_of_several_groups() -> None:
         "a          1  10,000        0       300     100      97.1%  0.009000   0.045000    83.3%",
         "b          1       0   10,000       200      50       0.0%   unknown    unknown  unknown",
         "total      4  10,000   10,000       500     150      48.8%  0.009000   0.045000    83.3%",
-        "1 of the calls failed",
+        "1 of the calls failed or were cut off",
         "1 of the calls reported no usage and are in no sum",
         "1 of the calls have no known price and are not in USD",
     ]
