@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_bedrock_cache import converse
-from langchain_bedrock_cache.exceptions import CacheSkippedWarning, UnsupportedModelError
+from langchain_bedrock_cache.exceptions import (
+    BedrockCacheError,
+    CacheSkippedWarning,
+    UnsupportedModelError,
+)
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
 from langchain_bedrock_cache.memory import Commitment, PrefixMemory
 from langchain_bedrock_cache.planner import CachePlan, check_marks, plan
@@ -32,6 +37,9 @@ SWITCH = "LANGCHAIN_BEDROCK_CACHE"
 # Providers whose future models are likely to take cache points: a point the application placed
 # is sent to them even if the model is not in the table. Everybody else answers 403.
 _CACHING_PROVIDERS = ("anthropic.", "amazon.nova")
+
+# A warning should name the line that called a model, not the machinery in between.
+_INSIDE = ("langchain_bedrock_cache", "langchain_core", "langchain_aws", "concurrent", "threading")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +84,7 @@ class PreparedCall:
                 {
                     "section": p.place.section,
                     "message": p.place.message,
-                    "block": p.place.index,
+                    "block": p.place.block,
                     "ttl": p.ttl,
                     "origin": p.origin,
                 }
@@ -119,7 +127,14 @@ class CallPlanner:
         profile = find_profile(model_id, base_model=options.base_model)
         if profile is None or not profile.supports_caching:
             return self._unsupported(original, model_id, profile, policy, options)
-        return self._plan(original, model_id, profile, hinted_policy(policy, options.hint), options)
+        policy = hinted_policy(policy, options.hint)
+        try:
+            return self._plan(original, model_id, profile, policy, options)
+        except BedrockCacheError:
+            raise
+        except Exception:  # caching is never the reason a request fails
+            _logger.exception("Planning failed; the request is sent without added cache points.")
+            return PreparedCall(request=original, original=original, plan=CachePlan())
 
     def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> None:
         """Learn from an answer.
@@ -180,11 +195,11 @@ class CallPlanner:
         check_marks(prefix, profile)
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())
-        open_sections = tuple(
-            s for s in policy.sections if not self._refusals.refused(profile, s)
-        )
+        open_sections = tuple(s for s in policy.sections if not self._refusals.refused(profile, s))
         if open_sections != policy.sections:
             policy = replace(policy, sections=open_sections)
+        if prefix.marks and profile.ttls == ("5m",):
+            original = converse.without_stated_ttls(original)
         sighting = self.memory.observe(prefix, profile)
         multipliers = price_multipliers(model_id, base_model=options.base_model)
         prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
@@ -196,7 +211,7 @@ class CallPlanner:
             profile,
             sighting,
             points=[(p.position, p.ttl) for p in decided.points],
-            premiums=decided.premiums,
+            stakes=decided.stakes,
             saving=decided.saving,
         )
         return PreparedCall(
@@ -256,14 +271,10 @@ def _unsupported_message(model_id: str, profile: ModelProfile | None) -> str:
 
 def _stack_level() -> int:
     """Return the stack level of the caller outside this package and the libraries it sits in."""
-    import sys  # noqa: PLC0415
-
-    inside = ("langchain_bedrock_cache", "langchain_core", "langchain_aws", "concurrent", "threading")
     level = 1
     frame = sys._getframe(1)  # noqa: SLF001
     while frame.f_back is not None:
-        name = frame.f_globals.get("__name__", "")
-        if not name.startswith(inside):
+        if not frame.f_globals.get("__name__", "").startswith(_INSIDE):
             break
         frame = frame.f_back
         level += 1

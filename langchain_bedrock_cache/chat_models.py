@@ -66,14 +66,16 @@ class ChatBedrockCached(ChatBedrockConverse):
             )
             raise TypeError(msg)
         # Nothing is validated again: that would call AWS for application inference profiles.
-        values = {name: getattr(model, name) for name in ChatBedrockConverse.model_fields}
-        cached = cls.model_construct(
+        values: dict[str, Any] = {
+            name: getattr(model, name) for name in ChatBedrockConverse.model_fields
+        }
+        cached: Self = cls.model_construct(  # type: ignore[assignment] # the plugin forgets Self
             _fields_set=set(model.model_fields_set),
             **values,
             cache_policy=cache_policy or CachePolicy(),
             prefix_memory=prefix_memory,
         )
-        cached.client = model.client
+        cached.client = model.client  # wraps it
         return cached
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import orjson
 import xxhash
+from xxhash import xxh3_128_digest as _digest
 
 from langchain_bedrock_cache.exceptions import CachePointPositionError, CachePolicyError
 from langchain_bedrock_cache.prefix import BlockKind, Mark, Place, Prefix
@@ -30,6 +31,7 @@ _KINDS: Mapping[str, BlockKind] = {
     "reasoningContent": "reasoning",
     "guardContent": "guard",
 }
+_ROLE_TAGS = {role: f"{role}|".encode() for role in ("user", "assistant", "system")}
 # Request members outside the blocks that change the prompt: measured on Bedrock, a change of
 # thinking or effort misses the whole prefix (CacheCanary 0.4.0, 2026-10); sampling does not.
 _PROMPT_FIELDS = ("additionalModelRequestFields", "outputConfig")
@@ -65,15 +67,16 @@ def read_converse(request: Request, profile: ModelProfile | None = None) -> Pref
     choice = _tool_choice(request)
     choice_first = profile is not None and profile.tool_choice_scope == "tools"
     prefix = Prefix(_seed(request, profile, choice if choice_first else ""))
-    _read_list(prefix, _tools(request), "tools")
+    _read_list(prefix, _tools(request), "tools", -1, "", b"tools|")
     prefix.tools = len(prefix)
-    _read_list(prefix, request.get("system") or (), "system")
+    _read_list(prefix, request.get("system") or (), "system", -1, "", b"system|")
     prefix.head = len(prefix)
-    opening = "" if choice_first else choice
+    opening = b"" if choice_first else choice.encode()
     for i, message in enumerate(request.get("messages") or ()):
-        content = message.get("content") or ()
-        _read_list(prefix, content, "messages", i, str(message.get("role")), opening)
-        opening = ""
+        role = message.get("role")
+        tag = _ROLE_TAGS.get(role) or f"{role}|".encode()
+        _read_list(prefix, message.get("content") or (), "messages", i, role, opening + tag)
+        opening = b""
     return prefix
 
 
@@ -90,7 +93,7 @@ def write_points(request: Request, points: Sequence[tuple[Place, CacheTTL]]) -> 
     out = dict(request)
     by_list: dict[tuple[Section, int], dict[int, CacheTTL]] = {}
     for place, ttl in points:
-        by_list.setdefault((place.section, place.message), {})[place.index] = ttl
+        by_list.setdefault((place.section, place.message), {})[place.block] = ttl
     for (section, message), after in by_list.items():
         if section == "system":
             out["system"] = _insert(out["system"], after)
@@ -107,14 +110,27 @@ def write_points(request: Request, points: Sequence[tuple[Place, CacheTTL]]) -> 
 
 def strip_points(request: Request) -> dict[str, Any]:
     """Return the request without any cache point; lists without points are shared, not copied."""
+    return _map_lists(request, lambda blocks: [b for b in blocks if not _is_point(b)])
+
+
+def without_stated_ttls(request: Request) -> dict[str, Any]:
+    """Return the request with the default lifetime left out of its cache points.
+
+    For models that know one lifetime only: some refuse the field itself.
+    """
+    return _map_lists(request, lambda blocks: [_point("5m") if _is_point(b) else b for b in blocks])
+
+
+def _map_lists(request: Request, change: Callable[[Sequence[Any]], list[Any]]) -> dict[str, Any]:
+    """Return the request with every list that holds a cache point changed, the others shared."""
     out = dict(request)
     if any(map(_is_point, out.get("system") or ())):
-        out["system"] = _without_points(out["system"])
+        out["system"] = change(out["system"])
     if any(map(_is_point, _tools(out))):
-        out["toolConfig"] = {**out["toolConfig"], "tools": _without_points(_tools(out))}
+        out["toolConfig"] = {**out["toolConfig"], "tools": change(_tools(out))}
     if messages := out.get("messages"):
         out["messages"] = [
-            {**m, "content": _without_points(m["content"])}
+            {**m, "content": change(m["content"])}
             if any(map(_is_point, m.get("content") or ()))
             else m
             for m in messages
@@ -137,7 +153,7 @@ def _seed(request: Request, profile: ModelProfile | None, choice: str) -> bytes:
     model = profile.id if profile else str(request.get("modelId"))
     fields = {k: request[k] for k in _PROMPT_FIELDS if request.get(k)}
     extra = json.dumps(fields, sort_keys=True, default=str) if fields else ""
-    return xxhash.xxh3_128_digest(f"{model}|{choice}|{extra}".encode())
+    return _digest(f"{model}|{choice}|{extra}".encode())
 
 
 def _is_point(block: Any) -> bool:
@@ -148,26 +164,49 @@ def _read_list(
     prefix: Prefix,
     blocks: Sequence[Any],
     section: Section,
-    message: int = -1,
-    role: str = "",
-    opening: str = "",
+    message: int,
+    role: str,
+    tag: bytes,
 ) -> None:
-    """Add the blocks of one list; its first block also carries the role (and tool choice)."""
+    """Add the blocks of one list; its first block also carries the tag (role, tool choice).
+
+    The hot loop of planning: plain text blocks are read in place, everything else in `_describe`.
+    """
     if not blocks:
         return
     prefix.begin_list(section, message, role)
-    tag = f"{opening}{section}{role}|".encode()
-    start = len(prefix)
+    digests, chars, kinds = prefix.digests, prefix.chars, prefix.kinds
+    start = len(digests)
+    previous = digests[-1] if start else prefix.seed
+    size = chars[-1] if start else 0
+    kind: BlockKind
     for block in blocks:
-        if _POINT in block:
-            if len(prefix) == start:
+        text = block.get("text")
+        if type(text) is str:
+            kind = "blank" if not text or text.isspace() else "text"
+            content = _encode(text)
+            size += len(text)
+        elif _POINT in block:
+            if len(digests) == start:
                 raise CachePointPositionError(_nothing_before(section, message))
             ttl = _ttl_of(block[_POINT], section)
-            prefix.marks.append(Mark(len(prefix), ttl, prefix.place(len(prefix))))
+            prefix.marks.append(Mark(len(digests), ttl, prefix.place(len(digests))))
             continue
-        kind, content, size = _describe(block, section)
-        prefix.add(kind, tag + content, size)
+        else:
+            kind, content, more = _describe(block, section)
+            size += more
+        previous = _digest(previous + tag + content)
         tag = b""
+        digests.append(previous)
+        chars.append(size)
+        kinds.append(kind)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # lone surrogates: botocore will have its say, not the digest
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _nothing_before(section: Section, message: int) -> str:
@@ -179,11 +218,7 @@ def _nothing_before(section: Section, message: int) -> str:
 
 
 def _describe(block: Mapping[str, Any], section: Section) -> tuple[BlockKind, bytes, int]:
-    """Return kind, identifying bytes and size in characters of one block."""
-    text = block.get("text")
-    if isinstance(text, str):
-        kind: BlockKind = "blank" if not text or text.isspace() else "text"
-        return kind, text.encode("utf-8", "surrogatepass"), len(text)
+    """Return kind, identifying bytes and size in characters of a block that is not plain text."""
     content = _canonical(block)
     if section == "tools":
         return "tool", content, len(content)
@@ -265,7 +300,3 @@ def _insert(blocks: Sequence[Any], after: Mapping[int, CacheTTL]) -> list[Any]:
 
 def _point(ttl: CacheTTL) -> dict[str, Any]:
     return {_POINT: {"type": "default"} if ttl == "5m" else {"type": "default", "ttl": ttl}}
-
-
-def _without_points(blocks: Sequence[Any]) -> list[Any]:
-    return [b for b in blocks if not _is_point(b)]

@@ -30,7 +30,7 @@ from langchain_bedrock_cache.returns import (
 )
 from langchain_bedrock_cache.spending import Account
 from langchain_bedrock_cache.value import Chances
-from langchain_bedrock_cache.waiting import Waiting, WaitingRoom
+from langchain_bedrock_cache.waiting import Stake, Waiting, WaitingRoom
 
 # Claude takes 2.9 to 3.2 characters a token on real prompts; replaced by each model's own usage.
 _CHARS_PER_TOKEN = 3.0
@@ -54,6 +54,7 @@ class _Record:
     waiting: Waiting | None = None
     ttl: CacheTTL = "5m"
     expires_at: float = -math.inf
+    would_expire_at: float = -math.inf  # had the writes that were too risky been made
 
     @property
     def is_interior(self) -> bool:
@@ -181,7 +182,7 @@ class PrefixMemory:
         sighting: Sighting,
         *,
         points: Sequence[tuple[int, CacheTTL]],
-        premiums: Mapping[int, float],
+        stakes: Mapping[int, Stake],
         saving: float,
     ) -> Commitment:
         """Remember a request that is about to be sent.
@@ -191,8 +192,7 @@ class PrefixMemory:
             profile: Its model.
             sighting: What `observe` returned for it.
             points: Position and TTL of every cache point it carries.
-            premiums: For candidate positions, what writing up to there costs above the input
-                price, in tokens.
+            stakes: For candidate positions, what is written up to there.
             saving: What the expected read saves, in tokens at the input price.
 
         Returns:
@@ -202,10 +202,8 @@ class PrefixMemory:
             interior = _Record(sighting.now)
             for digest in prefix.digests[sighting.seen :]:
                 self._records.setdefault(digest, interior)
-            ttls = dict(points)
             waiting = tuple(
-                self._wait(prefix, cut, sighting, premiums.get(cut.position, 0.0), ttls)
-                for cut in sighting.cuts
+                self._wait(prefix, cut, sighting, stakes.get(cut.position)) for cut in sighting.cuts
             )
             tokens = prefix.chars[-1] / sighting.chars_per_token if prefix.chars else 0.0
             sighting.account.charge(prompt=tokens, saving=saving)
@@ -319,8 +317,7 @@ class PrefixMemory:
         prefix: Prefix,
         cut: SeenCut,
         sighting: Sighting,
-        premium: float,
-        ttls: Mapping[int, CacheTTL],
+        stake: Stake | None,
     ) -> Waiting:
         now = sighting.now
         record = self._own_record(prefix, cut.position)
@@ -331,12 +328,15 @@ class PrefixMemory:
         record.pace = sighting.pace
         if record.waiting:
             self._room.leave(record.waiting, now, returned=False)
+        if stake and not stake.paid:
+            if record.would_expire_at > now:
+                stake = stake._replace(premium=0.0)
+            record.would_expire_at = now + TTL_SECONDS[stake.ttl]
         record.waiting = Waiting(
             since=now,
             curves=self._book.lineage(sighting.scope, cut.cls, now),
             account=sighting.account,
-            premium=premium,
-            ttl=ttls.get(cut.position, "5m"),
+            stake=stake,
         )
         self._room.enter(record.waiting)
         return record.waiting

@@ -7,9 +7,10 @@ points of the application that cannot be sent are errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import Literal, NamedTuple, cast
 
 from langchain_bedrock_cache.exceptions import (
     CachePointPositionError,
@@ -26,6 +27,7 @@ from langchain_bedrock_cache.positions import (
 from langchain_bedrock_cache.prefix import Mark, Origin, Place, Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
 from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
+from langchain_bedrock_cache.waiting import Stake
 
 SkipReason = Literal[
     "off",
@@ -76,7 +78,7 @@ class CachePlan:
         skipped: Sections without a point, with reasons.
         expected_read_tokens: What the memory expects Bedrock to read.
         expected_write_tokens: What the memory expects Bedrock to write.
-        premiums: For candidate positions, what writing up to there costs above the input price.
+        stakes: For candidate positions, what is written up to there, or was too risky.
         saving: What the expected read saves, in tokens at the input price.
     """
 
@@ -84,7 +86,7 @@ class CachePlan:
     skipped: tuple[SkippedPoint, ...] = ()
     expected_read_tokens: int = 0
     expected_write_tokens: int = 0
-    premiums: Mapping[int, float] = field(default_factory=dict)
+    stakes: Mapping[int, Stake] = field(default_factory=dict)
     saving: float = 0.0
 
     def added(self) -> list[tuple[Place, CacheTTL]]:
@@ -129,7 +131,7 @@ def check_marks(prefix: Prefix, profile: ModelProfile) -> None:
             f"per request ({where}). Remove some, or let CachePolicy place them."
         )
         raise TooManyCachePointsError(msg)
-    for before, after in zip(marks, marks[1:], strict=False):
+    for before, after in pairwise(marks):
         if before.ttl == "5m" and after.ttl == "1h":
             msg = (
                 f"The cache point after {_name(after.place)} has ttl '1h' but comes after one with "
@@ -190,28 +192,26 @@ class _Planner:
         self.last_mark = prefix.marks[-1].position if prefix.marks else 0
 
     def plan(self, kept: tuple[PlannedPoint, ...]) -> CachePlan:
-        base = max(self.live, self.last_mark)
-        segments = self._segments(base)
-        choice = (
-            self._fixed_choice(segments)
-            if self.policy.mode == "fixed"
-            else self._best_choice(segments)
-        )
-        premiums = self._premiums(segments, choice)
+        segments = self._segments(max(self.live, self.last_mark))
         saving = self.tokens(self.live) * (1.0 - self.prices.read)
-        if self.policy.mode == "auto" and not self.sighting.account.affords(
-            sum(premiums.values()), saving, self.tokens(len(self.prefix))
-        ):
-            choice, premiums = _Choice(0, 0, "loss_limit"), {}
-        wanted = self._wanted(segments, choice)
-        points = self._select(wanted, kept)
+        if self.policy.mode == "fixed":
+            best = choice = self._fixed_choice(segments)
+        else:
+            best = choice = self._best_choice(segments, float("inf"))
+            limit = self.sighting.account.affordable(
+                saving=saving, prompt=self.tokens(len(self.prefix))
+            )
+            if self._premium(segments, best) > limit:
+                choice = self._best_choice(segments, limit)._replace(reason="loss_limit")
+        points = self._select(self._wanted(segments, choice), kept)
         last = max((p.position for p in points), default=0)
         return CachePlan(
             points=points,
             skipped=self._skipped(points, segments, choice),
             expected_read_tokens=round(self.tokens(self.live)) if points else 0,
             expected_write_tokens=round(max(0.0, self.tokens(last) - self.tokens(self.live))),
-            premiums=premiums,
+            stakes=self._stakes(segments, best, paid=False)
+            | self._stakes(segments, choice, paid=True),
             saving=saving if points else 0.0,
         )
 
@@ -261,11 +261,11 @@ class _Planner:
             never if no_hour else costs.write_1h,
         )
 
-    def _best_choice(self, segments: Sequence[_Segment]) -> _Choice:
+    def _best_choice(self, segments: Sequence[_Segment], limit: float) -> _Choice:
         """Find the cheapest way to write a first part for 1h, a second for 5m, and the rest not.
 
         What is written is always a prefix, and longer lifetimes come first, so two borders say it
-        all. A border needs a legal position for its point.
+        all. A border needs a legal position for its point, and the premium must keep to the limit.
         """
         n = len(segments)
         hours, fives, nones = ([0.0] * (n + 1) for _ in range(3))
@@ -282,8 +282,9 @@ class _Planner:
                     continue
                 cost = nones[n] - nones[end] + hours[hour]
                 cost += fives[end] - fives[hour] if hour < end else 0.0
-                if cost < lowest:
-                    best, lowest = _Choice(hour, end), cost
+                choice = _Choice(hour, end)
+                if cost < lowest and self._premium(segments, choice) <= limit:
+                    best, lowest = choice, cost
         return best
 
     def _fixed_choice(self, segments: Sequence[_Segment]) -> _Choice:
@@ -298,12 +299,21 @@ class _Planner:
                     hour = i
         return _Choice(hour, end, None if end else "too_short")
 
-    def _premiums(self, segments: Sequence[_Segment], choice: _Choice) -> dict[int, float]:
-        hour, five = self.prices.write_1h - 1.0, self.prices.write_5m - 1.0
-        return {
-            s.cut.position: s.tokens * (hour if i < choice.hour else five)
-            for i, s in enumerate(segments[: choice.end])
-        }
+    def _premium(self, segments: Sequence[_Segment], choice: _Choice) -> float:
+        """Return what a choice costs above the input price, in tokens."""
+        return sum(s.premium for s in self._stakes(segments, choice, paid=True).values())
+
+    def _stakes(
+        self, segments: Sequence[_Segment], choice: _Choice, *, paid: bool
+    ) -> dict[int, Stake]:
+        read, five, hour = self.prices
+        stakes = {}
+        for i, s in enumerate(segments[: choice.end]):
+            ttl, price = ("1h", hour) if i < choice.hour else ("5m", five)
+            stakes[s.cut.position] = Stake(
+                cast("CacheTTL", ttl), s.tokens * (price - 1.0), s.tokens * (1.0 - read), paid
+            )
+        return stakes
 
     def _wanted(self, segments: Sequence[_Segment], choice: _Choice) -> list[tuple[int, CacheTTL]]:
         """Return the wanted points, most important first.
@@ -321,9 +331,7 @@ class _Planner:
                 border = segments[choice.hour - 1].end
                 ttl_at[border] = "1h"
                 first.append(border)
-        for position, ttl in self.sighting.live.items():
-            if self._usable(position):
-                ttl_at[position] = ttl
+        ttl_at |= {p: ttl for p, ttl in self.sighting.live.items() if self._usable(p)}
         if self.live in ttl_at:
             reach = self.profile.lookback_blocks - _LOOKBACK_RESERVE
             found = any(0 < p - self.live <= reach for p in first)
@@ -365,39 +373,39 @@ class _Planner:
         self, section: Section, segments: Sequence[_Segment], choice: _Choice
     ) -> tuple[SkipReason, str]:
         end = last_in_section(self.prefix, section)
+        ends = {s.cut.position: s.end for s in segments}
+        written = {s.cut.position for s in segments[: choice.end]}
         if section not in self.policy.sections:
-            return "section_off", "the policy leaves this section out"
-        if section not in self.profile.sections:
-            return "no_legal_position", f"{self.profile.id} takes no cache points in {section}"
-        if self.prefix.chars[end - 1] < self.min_chars:
-            return (
-                "too_short",
-                f"about {self.tokens(end):.0f} tokens, {self.profile.id} caches from "
-                f"{self.profile.min_tokens_per_cache_point}",
-            )
-        if choice.reason:
-            return choice.reason, _DETAILS[choice.reason]
-        if any(s.cut.position == end and not s.end for s in segments):
-            return "no_legal_position", "no block here may be followed by a cache point"
-        if any(s.cut.position == end for s in segments[choice.end :]):
-            return "not_worth_it", _DETAILS["not_worth_it"]
-        return "budget", "the points elsewhere reach further"
+            reason: SkipReason = "section_off"
+        elif section not in self.profile.sections or ends.get(end, end) == 0 < self._room(end):
+            reason = "no_legal_position"
+        elif self.prefix.chars[end - 1] < self.min_chars:
+            minimum = max(self.profile.min_tokens_per_cache_point, self.policy.min_tokens)
+            return "too_short", f"about {self.tokens(end):.0f} tokens; cached from {minimum} on"
+        elif end not in written and end in ends:
+            reason = choice.reason or "not_worth_it"
+        else:
+            reason = "budget"
+        return reason, _DETAILS[reason]
+
+    def _room(self, position: int) -> float:
+        """Return by how much the prefix up to here exceeds the minimum; 0 if it does not."""
+        return max(0.0, self.prefix.chars[position - 1] - self.min_chars + 1)
 
 
 _DETAILS: Mapping[SkipReason, str] = {
+    "section_off": "the policy leaves this section out",
+    "no_legal_position": "the model takes no cache point here",
     "not_worth_it": "not expected to be read again often enough to pay for the write",
     "loss_limit": "earlier writes of such requests were not read again",
     "too_short": "no prefix is long enough",
+    "budget": "points further on reach back this far",
 }
 
 
-def _fits(
-    points: Sequence[PlannedPoint] | Mapping[int, PlannedPoint] | object,
-    position: int,
-    ttl: CacheTTL,
-) -> bool:
+def _fits(points: Iterable[PlannedPoint], position: int, ttl: CacheTTL) -> bool:
     """Whether a point can join the others with longer lifetimes still first."""
-    for point in points:  # type: ignore[attr-defined]
+    for point in points:
         if point.position < position and point.ttl == "5m" and ttl == "1h":
             return False
         if point.position > position and point.ttl == "1h" and ttl == "5m":
@@ -420,8 +428,8 @@ def _used(marks: Sequence[Mark]) -> list[Section]:
 def _name(place: Place) -> str:
     """Spell a place as in the request, cache points not counted."""
     if place.section == "messages":
-        return f"messages[{place.message}].content[{place.index}]"
-    return f"{place.section}[{place.index}]"
+        return f"messages[{place.message}].content[{place.block}]"
+    return f"{place.section}[{place.block}]"
 
 
 def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:

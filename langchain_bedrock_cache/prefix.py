@@ -12,8 +12,6 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-import xxhash
-
 from langchain_bedrock_cache.profiles import CacheTTL, Section
 
 BlockKind = Literal[
@@ -40,12 +38,12 @@ class Place(NamedTuple):
     Attributes:
         section: `"tools"`, `"system"` or `"messages"`.
         message: Index in `messages`; -1 in the other sections.
-        index: Index in its own list, cache points not counted.
+        block: Index in its own list, cache points not counted.
     """
 
     section: Section
     message: int
-    index: int
+    block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +92,6 @@ class Prefix:
         self.lists.append((section, message))
         self.list_starts.append(len(self.digests))
         self.roles.append(role)
-
-    def add(self, kind: BlockKind, content: bytes, size: int) -> None:
-        """Append one block to the current list.
-
-        Args:
-            kind: What the block is.
-            content: Bytes that identify the block; only their digest is kept.
-            size: Size in characters (or an equivalent).
-        """
-        digests = self.digests
-        previous = digests[-1] if digests else self.seed
-        digests.append(xxhash.xxh3_128_digest(previous + content))
-        self.chars.append((self.chars[-1] if self.chars else 0) + size)
-        self.kinds.append(kind)
 
     def place(self, position: int) -> Place:
         """Return where the block before a position (1 to `len`) stands in the request."""

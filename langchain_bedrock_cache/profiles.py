@@ -155,7 +155,9 @@ def _shipped() -> dict[str, ModelProfile]:
 
 def _to_profile(row: Mapping[str, Any]) -> ModelProfile:
     known = {f.name for f in fields(ModelProfile)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in known}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k in known
+    }
     return ModelProfile(**values)
 
 

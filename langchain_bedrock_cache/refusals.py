@@ -75,12 +75,9 @@ class RefusalBook:
             placed: Sections in which points had been added; a refusal in a section without any
                 closes all of them, since its text cannot be trusted.
         """
-        sections: set[Section] | set[None] = (
-            {refusal.section} if refusal.section in placed else {None}  # type: ignore[assignment]
-        )
+        section = refusal.section if refusal.section in placed else None
         with self._lock:
-            for section in sections:
-                self._until[profile.id, section] = self._clock() + _FORGET_AFTER_SECONDS
+            self._until[profile.id, section] = self._clock() + _FORGET_AFTER_SECONDS
 
     def refused(self, profile: ModelProfile, section: Section) -> bool:
         """Whether points in a section of this model's requests were refused lately."""

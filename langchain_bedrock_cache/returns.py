@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
+from operator import mul
 from typing import Literal, NamedTuple
 
 # Upper ends of the age buckets in seconds. The fourth and the last are the two TTLs; inside them
@@ -70,10 +71,17 @@ class ReturnCurve:
         self.total_returns += returned
 
     def rates(self) -> list[float]:
-        """Return the expected returns per bucket width, in each bucket."""
+        """Return the expected returns per bucket width, in each bucket.
+
+        The parent's rates are scaled by how this class compares with them overall, so that what
+        does not come back early is not trusted to come back late, before that could be seen.
+        """
         parent = self.parent.rates() if isinstance(self.parent, ReturnCurve) else self.parent
+        expected = sum(map(mul, self.at_risk, parent))
+        scale = (sum(self.returned) + _PARENT_WEIGHT) / (expected + _PARENT_WEIGHT)
+        weight = _PARENT_WEIGHT * min(scale, 1.0)
         return [
-            (r + _PARENT_WEIGHT * rate) / (n + _PARENT_WEIGHT)
+            (r + weight * rate) / (n + _PARENT_WEIGHT)
             for r, n, rate in zip(self.returned, self.at_risk, parent, strict=True)
         ]
 

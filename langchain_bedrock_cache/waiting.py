@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.returns import BUCKETS_5M, EDGES_SECONDS, ReturnCurve
 from langchain_bedrock_cache.spending import Account
 
 _LAST_BUCKET = {"5m": BUCKETS_5M - 1, "1h": len(EDGES_SECONDS) - 1}
+
+
+class Stake(NamedTuple):
+    """A cache write up to a candidate position; amounts in tokens at the input price.
+
+    Attributes:
+        ttl: Lifetime of what is written.
+        premium: What it costs above the input price.
+        saving: What one read of it saves.
+        paid: Whether it is really written, or was too risky.
+    """
+
+    ttl: CacheTTL
+    premium: float
+    saving: float
+    paid: bool
 
 
 @dataclass(slots=True)
@@ -21,8 +38,8 @@ class Waiting:
         since: Time of the use, in seconds.
         curves: What learns from the outcome.
         account: What the premium was charged to.
-        premium: Open write premium, in tokens at the input price; 0 once settled.
-        ttl: Lifetime of what was written.
+        stake: What was written up to the position, or would have been had it been affordable;
+            `None` once settled.
         bucket: Age bucket the position is in.
         done: Whether the outcome is known.
     """
@@ -30,16 +47,19 @@ class Waiting:
     since: float
     curves: Sequence[ReturnCurve]
     account: Account
-    premium: float = 0.0
-    ttl: CacheTTL = "5m"
+    stake: Stake | None = None
     bucket: int = 0
     done: bool = False
 
-    def settle(self) -> None:
-        """Close the open premium: the write was read again, or has expired."""
-        if self.premium:
-            self.account.settle(self.premium)
-            self.premium = 0.0
+    def settle(self, *, returned: bool) -> None:
+        """Close the stake: the write was (or would have been) read again, or has expired."""
+        stake, self.stake = self.stake, None
+        if stake is None:
+            return
+        if stake.paid:
+            self.account.settle(stake.premium)
+        else:
+            self.account.miss((stake.saving if returned else 0.0) - stake.premium)
 
 
 class WaitingRoom:
@@ -53,7 +73,8 @@ class WaitingRoom:
         for curve in waiting.curves:
             curve.advance(waiting.since)
             curve.enter(0)
-        waiting.account.risk(waiting.premium)
+        if waiting.stake and waiting.stake.paid:
+            waiting.account.risk(waiting.stake.premium)
         self._queues[0].append(waiting)
 
     def leave(self, waiting: Waiting, now: float, *, returned: bool) -> None:
@@ -61,7 +82,7 @@ class WaitingRoom:
         if waiting.done:
             return
         waiting.done = True
-        waiting.settle()
+        waiting.settle(returned=returned)
         for curve in waiting.curves:
             curve.advance(now)
             curve.leave(waiting.bucket, returned=returned)
@@ -82,8 +103,8 @@ class WaitingRoom:
             curve.leave(bucket, returned=False)
             if not last:
                 curve.enter(bucket + 1)
-        if bucket >= _LAST_BUCKET[waiting.ttl]:
-            waiting.settle()
+        if waiting.stake and bucket >= _LAST_BUCKET[waiting.stake.ttl]:
+            waiting.settle(returned=False)
         if last:
             waiting.done = True
         else:
