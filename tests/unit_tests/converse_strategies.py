@@ -60,9 +60,7 @@ def _tool_turns(draw: st.DrawFn, n: int) -> list[dict[str, Any]]:
     ids = [f"call-{n}-{i}" for i in range(draw(st.integers(1, 12)))]
     said: list[dict[str, Any]] = []
     if draw(st.booleans()):
-        said.append(
-            {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}}
-        )
+        said.append({"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}})
     if draw(st.booleans()):
         said.append({"text": draw(texts())})
     said += [{"toolUse": {"toolUseId": i, "name": "look_up", "input": {"q": i}}} for i in ids]
