@@ -249,8 +249,8 @@ def test_invoke_model_body_wins_and_tells_the_ttl() -> None:
     )
 
 
-def test_invoke_model_stream_merges_start_delta_and_trailer() -> None:
-    """Claude's input counts come first, its output last; a null does not erase a count."""
+def test_invoke_model_stream_merges_start_and_delta() -> None:
+    """Claude's input counts come first, its output last; nulls and trailer replace neither."""
     usage = CacheUsage.from_invoke_model_stream(
         [
             {
@@ -270,7 +270,7 @@ def test_invoke_model_stream_merges_start_delta_and_trailer() -> None:
                 "type": "message_delta",
                 "usage": {"output_tokens": 5, "cache_read_input_tokens": None},
             },
-            {"type": "message_stop", "amazon-bedrock-invocationMetrics": _METRICS},
+            {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"outputTokenCount": 9}},
         ]
     )
     assert usage == CacheUsage(
