@@ -1,0 +1,1 @@
+"""Commands of `python -m langchain_bedrock_cache` that need no package of their own."""
