@@ -20,14 +20,16 @@ from langchain_bedrock_cache.exceptions import (
     UnsupportedModelError,
 )
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
-from langchain_bedrock_cache.memory import Commitment, PrefixMemory
+from langchain_bedrock_cache.memory import Commitment, PrefixMemory, Sighting
 from langchain_bedrock_cache.planner import CachePlan, check_marks, plan
 from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.value import Prices
+from langchain_bedrock_cache.volatility import HeadWatch
 
 _logger = logging.getLogger(__name__)
 
@@ -110,6 +112,7 @@ class CallPlanner:
         self.policy = policy
         self.memory = memory
         self._refusals = RefusalBook(memory.clock)
+        self._heads = HeadWatch()
         self._warned: set[str] = set()
 
     def prepare(self, request: Mapping[str, Any], options: CallOptions) -> PreparedCall:
@@ -201,6 +204,7 @@ class CallPlanner:
         if prefix.marks and profile.ttls == ("5m",):
             original = converse.without_stated_ttls(original)
         sighting = self.memory.observe(prefix, profile)
+        self._watch_head(sighting, prefix, profile, original)
         multipliers = price_multipliers(model_id, base_model=options.base_model)
         prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
         decided = plan(prefix, profile=profile, policy=policy, sighting=sighting, prices=prices)
@@ -221,6 +225,23 @@ class CallPlanner:
             commitment=commitment,
             profile=profile,
         )
+
+    def _watch_head(
+        self, sighting: Sighting, prefix: Prefix, profile: ModelProfile, request: dict[str, Any]
+    ) -> None:
+        """Tell the user where a system prompt or tool list changes from call to call."""
+        if not prefix.head:
+            return
+        family, kind = sighting.scope
+        change = self._heads.see(
+            family,
+            kind,
+            request,
+            chars_after_tools=prefix.chars[-1] - prefix.chars_before(prefix.tools),
+            min_chars=profile.min_tokens_per_cache_point * sighting.chars_per_token,
+        )
+        if change:
+            self._warn_once(f"volatile:{family}", change.message())
 
     def _unsupported(
         self,

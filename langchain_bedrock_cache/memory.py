@@ -205,7 +205,7 @@ class PrefixMemory:
             waiting = tuple(
                 self._wait(prefix, cut, sighting, stakes.get(cut.position)) for cut in sighting.cuts
             )
-            tokens = prefix.chars[-1] / sighting.chars_per_token if prefix.chars else 0.0
+            tokens = prefix.chars_before(len(prefix)) / sighting.chars_per_token
             sighting.account.charge(prompt=tokens, saving=saving)
             longest = max(sighting.live, default=0)
             entries = tuple(
@@ -367,7 +367,7 @@ class PrefixMemory:
 
 def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:
     """Return family and kind: requests alike in tools and system, and exactly equal in them."""
-    head_chars = prefix.chars[prefix.head - 1] if prefix.head else 0
+    head_chars = prefix.chars_before(prefix.head)
     size = round(math.log1p(head_chars) * _LENGTH_STEPS_PER_E)
     family = (profile.id, prefix.tools, prefix.head - prefix.tools, size)
     return (family, prefix.digests[prefix.head - 1]) if prefix.head else (family,)

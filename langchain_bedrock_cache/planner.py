@@ -217,7 +217,7 @@ class _Planner:
 
     def tokens(self, position: int) -> float:
         """Return the estimated tokens of the prefix up to a position."""
-        return self.prefix.chars[position - 1] / self.sighting.chars_per_token if position else 0.0
+        return self.prefix.chars_before(position) / self.sighting.chars_per_token
 
     def _usable(self, position: int) -> bool:
         """Whether a point here is legal, long enough and not past a documented cap."""

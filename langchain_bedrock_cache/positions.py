@@ -32,7 +32,7 @@ def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
     document_end = _document_end(prefix)
     if document_end:
         cuts[document_end] = "document"
-    if branch and prefix.head < seen < len(prefix):
+    if branch and 0 < seen < len(prefix):
         cuts.setdefault(seen, "branch")
     if len(prefix) > prefix.head:
         cuts[len(prefix)] = _tail_role(prefix, has_document=bool(document_end))

@@ -93,6 +93,10 @@ class Prefix:
         self.list_starts.append(len(self.digests))
         self.roles.append(role)
 
+    def chars_before(self, position: int) -> int:
+        """Return the size of the prefix up to a position (0 to `len`), in characters."""
+        return self.chars[position - 1] if position else 0
+
     def place(self, position: int) -> Place:
         """Return where the block before a position (1 to `len`) stands in the request."""
         n = bisect_right(self.list_starts, position - 1) - 1
