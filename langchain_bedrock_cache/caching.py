@@ -14,19 +14,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_bedrock_cache import converse
+from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.exceptions import (
     BedrockCacheError,
     CacheSkippedWarning,
     UnsupportedModelError,
 )
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
-from langchain_bedrock_cache.memory import Commitment, PrefixMemory, Sighting
-from langchain_bedrock_cache.planner import CachePlan, check_marks, plan
+from langchain_bedrock_cache.memory import Commitment, PrefixMemory
+from langchain_bedrock_cache.plan import CachePlan
+from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook
+from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.value import Prices
 from langchain_bedrock_cache.volatility import HeadWatch

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.memory import Sighting
-from langchain_bedrock_cache.planner import CachePlan, PlannedPoint
+from langchain_bedrock_cache.plan import CachePlan, PlannedPoint
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.positions import last_in_section, legal_at_or_before
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import SECTIONS, CacheTTL, ModelProfile
+from langchain_bedrock_cache.sighting import Sighting
 
 
 def hinted_policy(policy: CachePolicy, hint: Mapping[str, Any] | None) -> CachePolicy:

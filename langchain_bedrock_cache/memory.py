@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from langchain_bedrock_cache.positions import Cut, cuts_of
 from langchain_bedrock_cache.prefix import Prefix
@@ -28,8 +27,8 @@ from langchain_bedrock_cache.returns import (
     following,
     pace_of,
 )
+from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.spending import Account
-from langchain_bedrock_cache.value import Chances
 from langchain_bedrock_cache.waiting import Stake, Waiting, WaitingRoom
 
 # Claude takes 2.9 to 3.2 characters a token on real prompts; replaced by each model's own usage.
@@ -59,48 +58,6 @@ class _Record:
     @property
     def is_interior(self) -> bool:
         return self.role is None
-
-
-class SeenCut(NamedTuple):
-    """A candidate position of a request, with what the traffic says about its return.
-
-    Attributes:
-        position: The position.
-        cls: What it is.
-        chances: Chances of this and the next uses, see `value.option_costs`.
-        paused: The same once the conversation has paused, or `None`.
-    """
-
-    position: int
-    cls: PositionClass
-    chances: tuple[Chances, ...]
-    paused: Chances | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """A request as the memory sees it: all that the planner knows of the past.
-
-    Attributes:
-        now: Time of the request, in seconds of the memory's clock.
-        seen: Longest position that an earlier request shared; 0 if none.
-        live: Positions believed to be in the prompt cache now, with their TTL: the longest one,
-            and every candidate position.
-        cuts: Candidate positions, ascending.
-        chars_per_token: Learned for the model.
-        account: What this family of requests has gained and risked so far.
-        scope: Family and kind of the request.
-        pace: Pace class of the conversation, this gap included.
-    """
-
-    now: float
-    seen: int
-    live: Mapping[int, CacheTTL]
-    cuts: tuple[SeenCut, ...]
-    chars_per_token: float
-    account: Account
-    scope: Scope
-    pace: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,96 +2,30 @@
 
 `plan` is pure: it takes a request in prefix form, what the model allows, what the user wants and
 what the memory knows, and returns a value. It never raises for "could not cache"; only cache
-points of the application that cannot be sent are errors.
+points of the application that cannot be sent are errors (`application_points`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from langchain_bedrock_cache.exceptions import (
-    CachePointPositionError,
-    CacheTTLOrderError,
-    TooManyCachePointsError,
-)
-from langchain_bedrock_cache.memory import SeenCut, Sighting
+from langchain_bedrock_cache.plan import CachePlan, PlannedPoint, SkippedPoint, SkipReason
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.positions import (
     is_legal,
     last_in_section,
     legal_at_or_before,
 )
-from langchain_bedrock_cache.prefix import Mark, Origin, Place, Prefix
+from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
+from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
 from langchain_bedrock_cache.waiting import Stake
 
-SkipReason = Literal[
-    "off",
-    "section_off",
-    "unsupported_model",
-    "too_short",
-    "too_long",
-    "no_legal_position",
-    "not_worth_it",
-    "loss_limit",
-    "budget",
-]
 # Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
 # since only one measurement tells where the edge is (21 hit, 22 missed).
 _LOOKBACK_RESERVE = 1
-
-
-class PlannedPoint(NamedTuple):
-    """One cache point of the request that is sent.
-
-    Attributes:
-        position: Number of blocks before it.
-        place: The block it follows.
-        ttl: Its lifetime.
-        origin: Who placed it.
-    """
-
-    position: int
-    place: Place
-    ttl: CacheTTL
-    origin: Origin
-
-
-class SkippedPoint(NamedTuple):
-    """A place without a cache point, and why."""
-
-    section: Section
-    reason: SkipReason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePlan:
-    """Where the cache points of one request go, and why not elsewhere.
-
-    Attributes:
-        points: All points of the request as it is sent, in prefix order.
-        skipped: Sections without a point, with reasons.
-        expected_read_tokens: What the memory expects Bedrock to read.
-        expected_write_tokens: What the memory expects Bedrock to write.
-        stakes: For candidate positions, what is written up to there, or was too risky.
-        saving: What the expected read saves, in tokens at the input price.
-    """
-
-    points: tuple[PlannedPoint, ...] = ()
-    skipped: tuple[SkippedPoint, ...] = ()
-    expected_read_tokens: int = 0
-    expected_write_tokens: int = 0
-    stakes: Mapping[int, Stake] = field(default_factory=dict)
-    saving: float = 0.0
-
-    def added(self) -> list[tuple[Place, CacheTTL]]:
-        """Return the points to write into the request: those not placed by the application."""
-        return [(p.place, p.ttl) for p in self.points if p.origin == "planner"]
 
 
 class _Segment(NamedTuple):
@@ -109,38 +43,6 @@ class _Choice(NamedTuple):
     hour: int
     end: int
     reason: SkipReason | None = None
-
-
-def check_marks(prefix: Prefix, profile: ModelProfile) -> None:
-    """Raise if Bedrock would refuse the cache points that the application placed.
-
-    Args:
-        prefix: The request.
-        profile: Its model.
-
-    Raises:
-        TooManyCachePointsError: More points than the model allows.
-        CacheTTLOrderError: A longer lifetime after a shorter one, or one the model does not know.
-        CachePointPositionError: A point where the model allows none.
-    """
-    marks = prefix.marks
-    if len(marks) > profile.max_cache_points:
-        where = ", ".join(f"{sum(m.place.section == s for m in marks)} {s}" for s in _used(marks))
-        msg = (
-            f"{len(marks)} cache points requested, but Bedrock allows {profile.max_cache_points} "
-            f"per request ({where}). Remove some, or let CachePolicy place them."
-        )
-        raise TooManyCachePointsError(msg)
-    for before, after in pairwise(marks):
-        if before.ttl == "5m" and after.ttl == "1h":
-            msg = (
-                f"The cache point after {_name(after.place)} has ttl '1h' but comes after one with "
-                f"'5m' (after {_name(before.place)}). Bedrock wants longer lifetimes first, in the "
-                "order tools, system, messages: give the earlier one '1h' or the later one '5m'."
-            )
-            raise CacheTTLOrderError(msg)
-    for mark in marks:
-        _check_mark(prefix, mark, profile)
 
 
 def plan(
@@ -419,36 +321,3 @@ def _sections_of(prefix: Prefix) -> list[Section]:
 
 def _all_skipped(prefix: Prefix, reason: SkipReason, detail: str) -> tuple[SkippedPoint, ...]:
     return tuple(SkippedPoint(section, reason, detail) for section in _sections_of(prefix))
-
-
-def _used(marks: Sequence[Mark]) -> list[Section]:
-    return list(dict.fromkeys(m.place.section for m in marks))
-
-
-def _name(place: Place) -> str:
-    """Spell a place as in the request, cache points not counted."""
-    if place.section == "messages":
-        return f"messages[{place.message}].content[{place.block}]"
-    return f"{place.section}[{place.block}]"
-
-
-def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:
-    if mark.ttl not in profile.ttls:
-        msg = (
-            f"The cache point after {_name(mark.place)} has ttl {mark.ttl!r}, but {profile.id} "
-            f"takes only {', '.join(map(repr, profile.ttls))}. Leave the ttl out."
-        )
-        raise CacheTTLOrderError(msg)
-    if is_legal(prefix, mark.position, profile):
-        return
-    kind = prefix.kinds[mark.position - 1]
-    remedy = (
-        f"{profile.id} takes none in {mark.place.section}: remove it."
-        if mark.place.section not in profile.sections
-        else "Put a text block before it, or move it to an earlier block."
-    )
-    msg = (
-        f"The cache point after {_name(mark.place)} follows a {kind} block, and Bedrock refuses "
-        f"that for {profile.id}. {remedy}"
-    )
-    raise CachePointPositionError(msg)
