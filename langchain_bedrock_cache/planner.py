@@ -251,14 +251,15 @@ class _Planner:
         self, wanted: Sequence[tuple[int, CacheTTL]], kept: tuple[PlannedPoint, ...]
     ) -> tuple[PlannedPoint, ...]:
         """Take as many wanted points as fit beside the application's, in a legal TTL order."""
-        points = {p.position: p for p in kept}
+        taken = {p.position for p in kept}
+        points = list(kept)  # two of the application's may share a position: both count
         for position, ttl in wanted:
             if len(points) >= self.profile.max_cache_points:
                 break
-            if position in points or not _fits(points.values(), position, ttl):
-                continue
-            points[position] = PlannedPoint(position, self.prefix.place(position), ttl, "planner")
-        return tuple(points[p] for p in sorted(points))
+            if position not in taken and _fits(points, position, ttl):
+                place = self.prefix.place(position)
+                points.append(PlannedPoint(position, place, ttl, "planner"))
+        return tuple(sorted(points, key=lambda p: p.position))
 
     def _skipped(
         self, points: Sequence[PlannedPoint], segments: Sequence[_Segment], choice: _Choice
