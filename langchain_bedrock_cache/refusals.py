@@ -23,6 +23,12 @@ _CACHE_POINT = re.compile(
 )
 # What Claude's message format says of a point right after a non-PDF document, which it cannot name.
 _FIELD_REQUIRED = re.compile(r"content\.\d+\.\S*type: Field required")
+# What a botocore too old for cache points, or their ttl, says. Newer ones list `cachePoint` in
+# every complaint about anything else.
+_TOO_OLD = re.compile(
+    r"Unknown parameter in (?:messages\[\d+\]\.content|system|toolConfig\.tools)\[\d+\]"
+    r'(?:: "cachePoint"|\.cachePoint: "ttl")'
+)
 _TOOLS = re.compile(r"toolConfig/tools|\btools\.\d+")
 _CODES = frozenset({"ValidationException", "AccessDeniedException"})
 
@@ -51,8 +57,9 @@ def refusal_of(error: Exception) -> Refusal | None:
         message = str(response.get("Error", {}).get("Message", ""))
         if code == "AccessDeniedException" and _UNSUPPORTED.search(message):
             return Refusal(None, message)
-    elif type(error).__name__ != "ParamValidationError":
-        return None
+    else:
+        old = type(error).__name__ == "ParamValidationError" and _TOO_OLD.search(message)
+        return Refusal(None, message) if old else None
     if _CACHE_POINT.search(message) or _FIELD_REQUIRED.search(message):
         return Refusal("tools" if _TOOLS.search(message) else "messages", message)
     return None
