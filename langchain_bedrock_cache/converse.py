@@ -157,7 +157,7 @@ def _seed(request: Request, profile: ModelProfile | None, choice: str) -> bytes:
 
 
 def _is_point(block: Any) -> bool:
-    return isinstance(block, Mapping) and _POINT in block
+    return isinstance(block, Mapping) and _POINT in block and len(block) == 1
 
 
 def _read_list(
@@ -186,7 +186,7 @@ def _read_list(
             kind = "blank" if not text or text.isspace() else "text"
             content = _encode(text)
             size += len(text)
-        elif _POINT in block:
+        elif _is_point(block):
             if len(digests) == start:
                 raise CachePointPositionError(_nothing_before(section, message))
             ttl = _ttl_of(block[_POINT], section)
