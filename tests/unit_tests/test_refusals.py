@@ -1,0 +1,140 @@
+"""Refused cache points are told from every other error, and remembered for a while."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ParamValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from refusal_texts import OTHER_ERRORS, REFUSALS
+from wire import CLAUDE, HAIKU, POINT, ask, user
+
+from langchain_bedrock_cache.demo.clock import SimulatedClock
+from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.profiles import ModelProfile, Section, find_profile
+from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refusal_of
+
+
+def client_error(code: str, message: str) -> ClientError:
+    """Return what boto3 raises for an error response."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Converse")
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_refusals_are_recognized(case: str) -> None:
+    """Every text that Bedrock is known to refuse a cache point with, and the section it names."""
+    code, message, section = REFUSALS[case]
+    assert refusal_of(client_error(code, message)) == Refusal(section, message)
+
+
+@pytest.mark.parametrize("case", OTHER_ERRORS)
+def test_other_errors_are_not_refusals(case: str) -> None:
+    """An error about anything else is left alone."""
+    assert refusal_of(client_error(*OTHER_ERRORS[case])) is None
+
+
+@pytest.mark.parametrize("error", [ValueError("cachePoint"), KeyError("cache point"), OSError()])
+def test_errors_of_others_are_not_refusals(error: Exception) -> None:
+    """Only what the client raises can be a refusal, whatever the text of an error says."""
+    assert refusal_of(error) is None
+
+
+def validation_error(request: dict[str, Any]) -> ParamValidationError:
+    """Return what botocore itself raises for a request."""
+    with pytest.raises(ParamValidationError) as caught:
+        BedrockEmulator().client().converse(**request)
+    return caught.value
+
+
+TYPOS: dict[str, dict[str, Any]] = {
+    "a block": ask(user({"txet": "hello"})),
+    "no block": ask(user({})),
+    "a system block": ask(user("?"), system=[{"txt": "hello"}]),
+    "a tool": ask(user("?"), toolConfig={"tools": [{"toolSpecs": {}}]}),
+    "a point in a tool result": ask(
+        user({"toolResult": {"toolUseId": "1", "content": [{"text": "a"}, POINT]}})
+    ),
+    "two keys": ask(user({"text": "hello", **POINT})),
+    "an argument": ask(user("?"), messagess=[]),
+    "a point without type": ask(user("?", {"cachePoint": {}})),
+}
+
+
+@pytest.mark.parametrize("case", TYPOS)
+def test_mistakes_of_the_caller_are_not_refusals(case: str) -> None:
+    """What botocore complains of is the caller's, though it lists `cachePoint` among all it knows."""
+    assert refusal_of(validation_error(TYPOS[case])) is None
+
+
+OLD_BOTOCORE = {
+    "no cachePoint, before 1.37.24": 'Unknown parameter in {}: "cachePoint", must be one of: text',
+    "no ttl, before 1.42.31": 'Unknown parameter in {}.cachePoint: "ttl", must be one of: type',
+}
+
+
+@pytest.mark.parametrize("case", OLD_BOTOCORE)
+@pytest.mark.parametrize("where", ["messages[0].content[1]", "system[1]", "toolConfig.tools[3]"])
+def test_a_botocore_too_old_for_cache_points(case: str, where: str) -> None:
+    """A client that does not know the points is one that refuses them."""
+    error = ParamValidationError(report=OLD_BOTOCORE[case].format(where))
+    assert refusal_of(error) is not None
+
+
+def profile(model: str) -> ModelProfile:
+    """Return the profile of a model that has one."""
+    found = find_profile(model)
+    assert found is not None
+    return found
+
+
+BOTH: set[Section] = {"tools", "messages"}
+
+
+@pytest.mark.parametrize(
+    ("section", "placed", "closed"),
+    [
+        ("tools", BOTH, {"tools"}),
+        ("messages", BOTH, {"messages"}),
+        ("tools", {"system"}, {"tools", "system", "messages"}),
+        (None, BOTH, {"tools", "system", "messages"}),
+    ],
+)
+def test_a_refused_section_is_closed(
+    clock: SimulatedClock, section: Section | None, placed: set[Section], closed: set[str]
+) -> None:
+    """The named section is closed for this model; all are if nothing was placed in that one."""
+    book = RefusalBook(clock)
+    book.add(profile(CLAUDE), Refusal(section, "refused"), placed=placed)
+    sections: tuple[Section, ...] = ("tools", "system", "messages")
+    assert {s for s in sections if book.refused(profile(CLAUDE), s)} == closed
+    assert not any(book.refused(profile(HAIKU), s) for s in sections)
+
+
+def test_a_refusal_is_forgotten_after_an_hour(clock: SimulatedClock) -> None:
+    """Placement is tried again when accounts and models may have changed."""
+    book = RefusalBook(clock)
+    book.add(profile(CLAUDE), Refusal("tools", "refused"), placed=BOTH)
+    clock.advance(3599)
+    assert book.refused(profile(CLAUDE), "tools")
+    clock.advance(1)
+    assert not book.refused(profile(CLAUDE), "tools")
+
+
+@given(message=st.text(), code=st.sampled_from(["ValidationException", "ThrottlingException", ""]))
+def test_any_text_can_be_judged(message: str, code: str) -> None:
+    """No error text, however odd, makes the judgment itself fail."""
+    refusal = refusal_of(client_error(code, message))
+    assert refusal is None or code == "ValidationException"
+
+
+def test_an_error_without_the_usual_parts() -> None:
+    """A response without code and message is not a refusal."""
+    assert refusal_of(ClientError({}, "Converse")) is None
+
+
+def test_tool_results_are_not_named_like_tools() -> None:
+    """`tool_result` in a pointer is a place in messages."""
+    message = "messages.2.content.0.tool_result.cache_control: not allowed"
+    assert refusal_of(client_error("ValidationException", message)) == Refusal("messages", message)
