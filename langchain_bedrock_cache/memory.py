@@ -13,23 +13,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
-from langchain_bedrock_cache.positions import Cut, cuts_of
+from langchain_bedrock_cache.positions import Cut, class_before, class_of, cuts_of
 from langchain_bedrock_cache.prefix import Prefix
+from langchain_bedrock_cache.prefix_record import PrefixRecord
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
 from langchain_bedrock_cache.returns import (
-    MAX_LEVEL,
-    PositionClass,
     ReturnBook,
-    Role,
     Scope,
     after_pause,
     following,
     pace_of,
 )
+from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.spending import Account
 from langchain_bedrock_cache.waiting import Stake, Waiting, WaitingRoom
+
+if TYPE_CHECKING:
+    from langchain_core.stores import BaseStore
 
 # Claude takes 2.9 to 3.2 characters a token on real prompts; replaced by each model's own usage.
 _CHARS_PER_TOKEN = 3.0
@@ -39,25 +42,9 @@ _RATIO_STEP = 0.1
 # date or name in it: such requests are one family.
 _LENGTH_STEPS_PER_E = 8
 _MAX_FAMILIES = 4096
-_TAIL_ROLES: frozenset[Role] = frozenset({"turn", "opening", "agent_opening", "question"})
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is known of one prefix; the interior positions of a request share one record."""
-
-    last_seen: float
-    uses: int = 1
-    role: Role | None = None
-    pace: int = 0
-    waiting: Waiting | None = None
-    ttl: CacheTTL = "5m"
-    expires_at: float = -math.inf
-    would_expire_at: float = -math.inf  # had the writes that were too risky been made
-
-    @property
-    def is_interior(self) -> bool:
-        return self.role is None
+# How many of the last messages' ends are looked up in the shared store: enough to find a
+# conversation that went on elsewhere for many turns, few enough for one small read.
+_SHARED_LOOKBACK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +54,7 @@ class Commitment:
     prefix: Prefix
     profile: ModelProfile
     waiting: tuple[Waiting, ...]
-    entries: tuple[_Record, ...]
+    entries: tuple[PrefixRecord, ...]
 
 
 class PrefixMemory:
@@ -76,19 +63,30 @@ class PrefixMemory:
     Args:
         clock: Seconds, the only source of time for all decisions; simulations bring their own.
         max_entries: Prefixes remembered (some 300 bytes each); the oldest are forgotten first.
+        store: Any LangChain `BaseStore[str, bytes]` through which processes share what they know
+            (Redis, say); it is waited for 20 ms at most, and done without when it fails. Let the
+            store expire keys after an hour or more.
+        store_key: Secret that keys the hashes in the store; the same in all processes.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.time, max_entries: int = 100_000
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        max_entries: int = 100_000,
+        store: BaseStore[str, bytes] | None = None,
+        store_key: str = "",
     ) -> None:
         self._clock = clock
         self._max_entries = max_entries
-        self._records: dict[bytes, _Record] = {}
+        self._records: dict[bytes, PrefixRecord] = {}
         self._book = ReturnBook()
         self._room = WaitingRoom()
         self._accounts: dict[Scope, Account] = {}
         self._ratios: dict[str, float] = {}
         self._lock = threading.RLock()
+        self.shared = SharedRecords(store, key=store_key) if store is not None else None
+        """The store as this memory sees it, with `.counts` and `.flush()`; `None` without one."""
 
     def __len__(self) -> int:
         """Count the prefixes remembered."""
@@ -110,16 +108,19 @@ class PrefixMemory:
             prefix: The request.
             profile: Its model.
         """
+        foreign = self.shared.fetch(self._questions(prefix)) if self.shared else {}
         with self._lock:
             now = self._clock()
             self._room.age(now)
+            for digest, shared in foreign.items():
+                self._merge(digest, shared)
             seen = self._deepest(prefix)
             scope = _scope(prefix, profile)
             last = self._record(prefix, seen)
             branch = last is not None and last.role != "turn"
             cuts = cuts_of(prefix, seen, branch=branch)
             for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
-                self._came_back(prefix, position, now)
+                self._came_back(prefix, position, scope, now)
             pace = self._pace(prefix, seen, now)
             return Sighting(
                 now=now,
@@ -156,7 +157,7 @@ class PrefixMemory:
             A handle for `learn` or `cancel`.
         """
         with self._lock:
-            interior = _Record(sighting.now)
+            interior = PrefixRecord(sighting.now)
             for digest in prefix.digests[sighting.seen :]:
                 self._records.setdefault(digest, interior)
             waiting = tuple(
@@ -171,6 +172,9 @@ class PrefixMemory:
                 if position > longest or position in sighting.live
             )
             self._forget_oldest()
+            self._publish(
+                prefix, {*(cut.position for cut in sighting.cuts), *(p for p, _ in points)}
+            )
             return Commitment(prefix, profile, waiting, entries)
 
     def learn(self, commitment: Commitment, *, input_tokens: int, cached_tokens: int) -> None:
@@ -211,19 +215,56 @@ class PrefixMemory:
                 return position
         return 0
 
-    def _record(self, prefix: Prefix, position: int) -> _Record | None:
+    def _record(self, prefix: Prefix, position: int) -> PrefixRecord | None:
         return self._records.get(prefix.digests[position - 1]) if position else None
 
-    def _came_back(self, prefix: Prefix, position: int, now: float) -> None:
+    def _came_back(self, prefix: Prefix, position: int, scope: Scope, now: float) -> None:
         record = self._record(prefix, position)
-        if record and record.waiting:
+        if record is None:
+            return
+        if record.waiting and not record.waiting.done:
             self._room.leave(record.waiting, now, returned=True)
+        elif record.is_foreign and record.last_seen <= now:
+            cls = class_before(prefix, position, record.uses, record.pace)
+            for curve in self._book.lineage(scope, cls, now):
+                curve.credit(now - record.last_seen)
+        record.is_foreign = False
+
+    def _questions(self, prefix: Prefix) -> list[bytes]:
+        """Return the digests worth asking the shared store for: those not known to be cached."""
+        ends = prefix.list_ends()
+        positions = {prefix.tools, prefix.head, *ends[-_SHARED_LOOKBACK:]}
+        positions |= {cut.position for cut in cuts_of(prefix, 0, branch=False)}
+        now = self._clock()
+        unknown: list[bytes] = []
+        for position in sorted(positions - {0}, reverse=True):
+            record = self._record(prefix, position)
+            if record is None or record.expires_at <= now:
+                unknown.append(prefix.digests[position - 1])
+            elif position > prefix.head:
+                break  # the longest live entry of the conversation: what is before it is older
+        return unknown
+
+    def _merge(self, digest: bytes, shared: SharedRecord) -> None:
+        record = self._records.get(digest)
+        if record is None:
+            self._records[digest] = PrefixRecord.from_shared(shared)
+            return
+        record = self._records[digest] = record.own()
+        if record.merge(shared) and record.waiting and not record.waiting.done:
+            self._room.leave(record.waiting, shared.last_seen, returned=True)
+
+    def _publish(self, prefix: Prefix, positions: set[int]) -> None:
+        if self.shared is None:
+            return
+        records = {p: self._record(prefix, p) for p in positions}
+        self.shared.publish({prefix.digests[p - 1]: r.share() for p, r in records.items() if r})
 
     def _pace(self, prefix: Prefix, seen: int, now: float) -> int:
         """Return the pace of the conversation, this gap included; 0 for a new one."""
         for position in range(seen, prefix.head, -1):
             record = self._record(prefix, position)
-            if record and record.role in _TAIL_ROLES:
+            if record and record.is_tail:
                 return max(record.pace, pace_of(now - record.last_seen))
         return 0
 
@@ -245,14 +286,9 @@ class PrefixMemory:
     def _look_up(
         self, prefix: Prefix, seen: int, cut: Cut, pace: int, scope: Scope, now: float
     ) -> SeenCut:
-        if cut.role == "turn":
-            cls = PositionClass("turn", min(prefix.answers(), MAX_LEVEL["turn"]), pace)
-        else:
-            record = self._record(prefix, cut.position)
-            uses = record.uses if record else int(seen >= cut.position)
-            lowest = 1 if cut.role == "branch" else 0
-            level = min(max(uses, lowest), MAX_LEVEL[cut.role])
-            cls = PositionClass(cut.role, level)
+        record = self._record(prefix, cut.position)
+        uses = record.uses if record else int(seen >= cut.position)
+        cls = class_of(prefix, cut, uses, pace)
         paused = after_pause(cls)
         return SeenCut(
             cut.position,
@@ -298,18 +334,14 @@ class PrefixMemory:
         self._room.enter(record.waiting)
         return record.waiting
 
-    def _own_record(self, prefix: Prefix, position: int) -> _Record:
+    def _own_record(self, prefix: Prefix, position: int) -> PrefixRecord:
         """Return the record of a position, split off from the interior of its request."""
         digest = prefix.digests[position - 1]
-        record = self._records.pop(digest, None) or _Record(self._clock())
-        if record.is_interior:
-            record = _Record(
-                record.last_seen, record.uses, ttl=record.ttl, expires_at=record.expires_at
-            )
-        self._records[digest] = record  # as the most recently used
+        record = self._records.pop(digest, None) or PrefixRecord(self._clock())
+        self._records[digest] = record = record.own()  # as the most recently used
         return record
 
-    def _enter(self, prefix: Prefix, position: int, ttl: CacheTTL, now: float) -> _Record:
+    def _enter(self, prefix: Prefix, position: int, ttl: CacheTTL, now: float) -> PrefixRecord:
         record = self._own_record(prefix, position)
         if record.role is None:
             record.role = "branch"  # a place of its own from now on, not interior

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import ModelProfile, Section
-from langchain_bedrock_cache.returns import Role
+from langchain_bedrock_cache.returns import MAX_LEVEL, PositionClass, Role
 
 
 class Cut(NamedTuple):
@@ -35,8 +35,37 @@ def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
     if branch and 0 < seen < len(prefix):
         cuts.setdefault(seen, "branch")
     if len(prefix) > prefix.head:
-        cuts[len(prefix)] = _tail_role(prefix, has_document=bool(document_end))
+        cuts[len(prefix)] = _tail_role(prefix, answered=prefix.answers() > 0)
     return [Cut(position, cuts[position]) for position in sorted(cuts)]
+
+
+def class_of(prefix: Prefix, cut: Cut, uses: int, pace: int) -> PositionClass:
+    """Return the class of a candidate position.
+
+    Args:
+        prefix: The request.
+        cut: The position.
+        uses: Earlier requests with the same prefix up to there.
+        pace: Pace class of the conversation.
+    """
+    if cut.role == "turn":
+        return PositionClass("turn", min(prefix.answers(), MAX_LEVEL["turn"]), pace)
+    lowest = 1 if cut.role == "branch" else 0
+    return PositionClass(cut.role, min(max(uses, lowest), MAX_LEVEL[cut.role]))
+
+
+def class_before(prefix: Prefix, position: int, uses: int, pace: int) -> PositionClass:
+    """Return the class that a position of this request had at its use before this one.
+
+    For uses in other processes, of which only the time is known.
+    """
+    for cut in cuts_of(prefix, 0, branch=False)[:-1]:
+        if cut.position == position:
+            return class_of(prefix, cut, uses - 1, 0)
+    answers = prefix.answers() - 1
+    if answers > 0:
+        return PositionClass("turn", min(answers, MAX_LEVEL["turn"]), pace)
+    return PositionClass(_tail_role(prefix, answered=False), 0)
 
 
 def is_legal(prefix: Prefix, position: int, profile: ModelProfile) -> bool:
@@ -82,9 +111,9 @@ def _document_end(prefix: Prefix) -> int:
     return 0
 
 
-def _tail_role(prefix: Prefix, *, has_document: bool) -> Role:
-    if prefix.answers():
+def _tail_role(prefix: Prefix, *, answered: bool) -> Role:
+    if answered:
         return "turn"
     if prefix.tools:
         return "agent_opening"
-    return "question" if has_document else "opening"
+    return "question" if _document_end(prefix) else "opening"

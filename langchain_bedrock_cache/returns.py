@@ -70,6 +70,17 @@ class ReturnCurve:
         self.returned[bucket] = self.returned[bucket] * _FADE + returned
         self.total_returns += returned
 
+    def credit(self, age: float) -> None:
+        """Count a whole wait at once, of a prefix that came back after `age` seconds."""
+        for i, edge in enumerate(EDGES_SECONDS):
+            self.enter(i)
+            back = age < edge
+            self.leave(i, returned=back)
+            start = edge - _WIDTHS[i]
+            self.at_risk[i] += (age - start) / _WIDTHS[i] if back else 1.0
+            if back:
+                break
+
     def rates(self) -> list[float]:
         """Return the expected returns per bucket width, in each bucket.
 

@@ -1,0 +1,201 @@
+"""Processes that share a memory through a store, and stores that do not behave."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.stores import BaseStore, InMemoryByteStore
+
+from langchain_bedrock_cache.caching import CallOptions, CallPlanner
+from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
+
+QUESTION = {
+    "modelId": "us.anthropic.claude-opus-4-8",
+    "system": [{"text": "Answer from the document. " * 20}],
+    "messages": [
+        {"role": "user", "content": [{"text": "A long document. " * 400}, {"text": "Who?"}]}
+    ],
+}
+
+
+class Clock:
+    """A clock that stands still until told otherwise."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        return self.now
+
+
+class FileStore(BaseStore[str, bytes]):
+    """One file a key, as several processes on one machine would share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read files that exist."""
+        paths = [self.folder / k for k in keys]
+        return [p.read_bytes() if p.exists() else None for p in paths]
+
+    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
+        """Write files, each at once."""
+        for key, value in key_value_pairs:
+            part = self.folder / f"{key}.{threading.get_ident()}.part"
+            part.write_bytes(value)
+            part.replace(self.folder / key)
+
+    def mdelete(self, keys: Sequence[str]) -> None:
+        """Remove files."""
+        for key in keys:
+            (self.folder / key).unlink(missing_ok=True)
+
+    def yield_keys(self, *, prefix: str | None = None) -> Iterator[str]:
+        """List files."""
+        return (p.name for p in self.folder.iterdir() if p.name.startswith(prefix or ""))
+
+
+class BrokenStore(InMemoryByteStore):
+    """A store that always fails."""
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Fail."""
+        raise ConnectionError
+
+    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
+        """Fail."""
+        raise ConnectionError
+
+
+class HangingStore(InMemoryByteStore):
+    """A store that answers only when the test is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Wait for the end of the test."""
+        self.released.wait(30)
+        return super().mget(keys)
+
+
+def planner(store: BaseStore[str, bytes], clock: Clock, key: str = "") -> CallPlanner:
+    """Return a planner whose memory is shared through a store."""
+    memory = PrefixMemory(clock=clock, store=store, store_key=key)
+    assert memory.shared is not None
+    memory.shared._deadline_seconds = 10.0  # the test machine may be busy
+    return CallPlanner(policy=CachePolicy(), memory=memory)
+
+
+def plan_and_flush(planner: CallPlanner, request: dict[str, Any] = QUESTION) -> int:
+    """Plan a request, let the store catch up, and return the tokens expected to be read."""
+    call = planner.prepare(request, CallOptions())
+    assert planner.memory.shared is not None
+    assert planner.memory.shared.flush()
+    return call.plan.expected_read_tokens
+
+
+def test_a_second_memory_knows_what_the_first_has_cached() -> None:
+    """A prefix written through one memory is expected to be read through another."""
+    clock, store = Clock(), InMemoryByteStore()
+    assert plan_and_flush(planner(store, clock)) == 0
+    clock.now += 60
+    assert plan_and_flush(planner(store, clock)) > 2000
+
+
+def test_another_key_shares_nothing_and_the_store_holds_no_digest() -> None:
+    """Memories with different keys do not find each other's records."""
+    clock, store = Clock(), InMemoryByteStore()
+    first = planner(store, clock, key="ours")
+    assert plan_and_flush(first) == 0
+    assert plan_and_flush(planner(store, clock, key="theirs")) == 0
+    digests = {d.hex() for d in first.memory._records}
+    stored = set(store.yield_keys())
+    assert stored
+    assert not digests & stored
+
+
+def test_processes_share_through_files(tmp_path: Path) -> None:
+    """Three real processes, one after the other, read what the ones before them wrote."""
+    program = (
+        "import sys, json; sys.path[:0] = json.loads(sys.argv[2]);"
+        "import test_sharing as t; from pathlib import Path;"
+        "print(t.plan_and_flush(t.planner(t.FileStore(Path(sys.argv[1])), t.Clock())))"
+    )
+    path = json.dumps([str(Path(__file__).parent), *sys.path])
+    reads = [
+        int(
+            subprocess.run(  # noqa: S603
+                [sys.executable, "-c", program, str(tmp_path), path],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for _ in range(3)
+    ]
+    assert reads[0] == 0
+    assert min(reads[1:]) > 2000
+
+
+def test_a_store_that_fails_is_done_without() -> None:
+    """Planning goes on alone, failures are counted, nothing is raised."""
+    clock = Clock()
+    alone = planner(BrokenStore(), clock)
+    assert plan_and_flush(alone) == 0
+    clock.now += 60
+    assert plan_and_flush(alone) > 2000
+    assert alone.memory.shared is not None
+    assert alone.memory.shared.counts.failures >= 2
+
+
+def test_a_store_that_hangs_is_waited_for_once_and_then_left_alone() -> None:
+    """One deadline is spent; until the pause is over no call waits again."""
+    waited = [0.0]
+    store = HangingStore()
+    records = SharedRecords(store, deadline_seconds=0.01, monotonic=lambda: waited[0])
+    assert records.fetch([b"a"]) == {}
+    assert records.counts.late_reads == 1
+    for _ in range(100):
+        assert records.fetch([b"a"]) == {}
+    assert records.counts.late_reads == 1
+    assert records.counts.skipped_reads == 100
+    waited[0] += 60.0
+    assert records.fetch([b"a"]) == {}
+    assert records.counts.late_reads == 2
+    store.released.set()
+
+
+@pytest.mark.parametrize("raw", [None, b"", b"junk", b"\x09" * 24, b"\x01" * 23])
+def test_what_is_not_a_record_is_no_record(raw: bytes | None) -> None:
+    """Values of other programs or versions are ignored."""
+    assert SharedRecord.unpack(raw) is None
+
+
+@given(
+    st.builds(
+        SharedRecord,
+        st.floats(0, 1e10),
+        st.floats(0, 1e10),
+        st.integers(0, 2**32 - 1),
+        st.integers(0, 2),
+        st.sampled_from(["5m", "1h"]),
+        st.booleans(),
+    )
+)
+def test_records_survive_the_store(record: SharedRecord) -> None:
+    """Packing and unpacking gives the record back."""
+    assert SharedRecord.unpack(record.pack()) == record
