@@ -1,0 +1,86 @@
+"""The planner in a simulation: memories with the simulation's clock, one a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import xxhash
+
+from langchain_bedrock_cache.emulator.prompt_cache import CacheOutcome, Point
+from langchain_bedrock_cache.memory import Commitment, PrefixMemory
+from langchain_bedrock_cache.planner import plan
+from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.pricing import PriceMultipliers
+from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.simulate.traffic import Call
+from langchain_bedrock_cache.value import Prices
+
+
+class AutoPlacer:
+    """Places points as `cached_client` does, and learns what the cache did with each call.
+
+    Args:
+        profile: What the model allows.
+        multipliers: Its price ratios.
+        workers: Processes that the sessions are spread over by a hash of their names.
+        policy: What the user wants; default: `CachePolicy()`.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: ModelProfile,
+        multipliers: PriceMultipliers,
+        workers: int = 1,
+        policy: CachePolicy | None = None,
+    ) -> None:
+        self._profile = profile
+        self._prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
+        self._policy = policy or CachePolicy()
+        self._now = 0.0
+        self._memories = [PrefixMemory(clock=self._clock) for _ in range(workers)]
+        self._sent: tuple[PrefixMemory, Commitment] | None = None
+
+    def place(self, call: Call) -> Sequence[Point]:
+        """Return the cache points that the planner decides on."""
+        self._now = call.at_seconds
+        memory = self._memory_of(call)
+        sighting = memory.observe(call.prefix, self._profile)
+        decided = plan(
+            call.prefix,
+            profile=self._profile,
+            policy=self._policy,
+            sighting=sighting,
+            prices=self._prices,
+        )
+        points = [(point.position, point.ttl) for point in decided.points]
+        commitment = memory.commit(
+            call.prefix,
+            self._profile,
+            sighting,
+            points=points,
+            stakes=decided.stakes,
+            saving=decided.saving,
+        )
+        self._sent = (memory, commitment)
+        return [Point(position, ttl) for position, ttl in points]
+
+    def learn(self, call: Call, outcome: CacheOutcome) -> None:
+        """Tell the memory what Bedrock would have answered."""
+        if self._sent is None:
+            return
+        memory, commitment = self._sent
+        memory.learn(
+            commitment,
+            input_tokens=call.tokens[-1],
+            cached_tokens=outcome.read_tokens + outcome.write_tokens,
+        )
+        self._sent = None
+
+    def _clock(self) -> float:
+        return self._now
+
+    def _memory_of(self, call: Call) -> PrefixMemory:
+        if len(self._memories) == 1:
+            return self._memories[0]
+        return self._memories[xxhash.xxh3_64_intdigest(call.session.encode()) % len(self._memories)]
