@@ -1,0 +1,292 @@
+"""LangChain messages as langchain-aws sends them, and cache points written back into them.
+
+langchain-aws merges, trims and rewrites messages on their way to Converse, so a decision on
+messages can land on blocks that no longer exist. None of that is imitated here: numbered probes go
+between the blocks, langchain-aws converts the lot, and where a probe comes out, a point would.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Any, NamedTuple, TypeGuard
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    merge_message_runs,
+)
+
+from langchain_bedrock_cache.marks import (
+    Block,
+    TakenMarks,
+    bare_text,
+    new_point,
+    new_probe,
+    probe_number,
+    take_marks,
+)
+from langchain_bedrock_cache.profiles import CacheTTL
+
+# The only messages langchain-aws sends in runs.
+_MERGED = (SystemMessage, HumanMessage, AIMessage)
+# Assistant messages of other providers are rewritten before anything else.
+_OWN_PROVIDERS = (None, "bedrock_converse", "bedrock")
+# langchain-aws writes "." for blank text, and drops it again beside tool calls.
+_NO_TEXT = ("", ".")
+
+
+class Slot(NamedTuple):
+    """A place for a cache point: which run of messages, and after how many of its blocks."""
+
+    run: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Messages in a row that are sent as one.
+
+    Attributes:
+        originals: As they came in.
+        message: All in one, marks included.
+        taken: Its blocks, and the marks that were between them.
+        takes_points: Whether points between the blocks reach the wire and change nothing else.
+    """
+
+    originals: tuple[BaseMessage, ...]
+    message: BaseMessage
+    taken: TakenMarks
+    takes_points: bool
+
+    @property
+    def slots(self) -> Sequence[int]:
+        """Numbers of blocks after which a point could stand, 0 included."""
+        end = len(self.taken.blocks)
+        if not self.takes_points:
+            return ()
+        # Inside a tool message, a point comes out behind the tool result wherever it stands.
+        return (end,) if isinstance(self.message, ToolMessage) else range(end + 1)
+
+    def with_blocks(self, inserted: Mapping[int, Block]) -> BaseMessage:
+        """Return the message without marks, and with other blocks at some of the slots."""
+        content: list[Block] = []
+        for index, block in enumerate((*self.taken.blocks, None)):
+            content += [inserted[index]] if index in inserted else []
+            content += [block] if block is not None else []
+        return self.message.model_copy(update={"content": content})
+
+
+class Conversation:
+    """Messages on their way to Converse.
+
+    Args:
+        messages: As a chat model takes them; neither the list nor a message is modified.
+        model_id: Base model ID; some of the conversion depends on it.
+
+    Attributes:
+        request: `system` and `messages` of the Converse request, without cache points.
+        slots: For numbers of blocks of that request, where a point after them goes. Blocks that
+            langchain-aws makes by itself have none.
+        marks: The application's own: number of blocks before each, ascending, and lifetime.
+
+    Raises:
+        CachePolicyError: If a mark has an unknown type or ttl.
+        ValueError: By langchain-aws, for messages that Converse does not know.
+    """
+
+    def __init__(self, messages: Sequence[BaseMessage], *, model_id: str) -> None:
+        self._runs = tuple(_runs_of(messages))
+        probes = [Slot(n, block) for n, run in enumerate(self._runs) for block in run.slots]
+        self.request = _to_converse(self._probed(probes), model_id)
+        positions = _take_probes(self.request, probes)
+        self.slots = {p: slot for slot, (p, in_list) in reversed(positions.items()) if in_list}
+        self.marks = sorted(
+            (positions[slot][0], ttl)
+            for n, run in enumerate(self._runs)
+            for block, ttl in run.taken.marks
+            if (slot := self._slot_of_mark(n, block)) in positions
+        )
+
+    def with_points(self, points: Sequence[tuple[int, CacheTTL]]) -> list[BaseMessage]:
+        """Return the messages with these cache points and no other mark.
+
+        Args:
+            points: Number of blocks of `request` before each point, a key of `slots`; lifetime.
+
+        Returns:
+            A new list; messages in which nothing changes are the objects that came in.
+        """
+        inserted: dict[int, dict[int, Block]] = {}
+        for position, ttl in points:
+            slot = self.slots[position]
+            inserted.setdefault(slot.run, {})[slot.block] = new_point(ttl)
+        out: list[BaseMessage] = []
+        for n, run in enumerate(self._runs):
+            if n not in inserted and not run.taken.changed:
+                out.extend(run.originals)
+                continue
+            message = run.with_blocks(inserted.get(n, {}))
+            # A message of the user that held nothing but a mark would be sent as a ".".
+            if message.content or not isinstance(message, SystemMessage | HumanMessage):
+                out.append(message)
+        return out
+
+    def _probed(self, probes: Sequence[Slot]) -> Iterator[BaseMessage]:
+        """Yield fresh messages with a numbered cache point at every slot."""
+        inserted: list[dict[int, Block]] = [{} for _ in self._runs]
+        for number, slot in enumerate(probes):
+            inserted[slot.run][slot.block] = new_probe(number)
+        for run, blocks in zip(self._runs, inserted, strict=True):
+            if blocks:
+                yield _untyped(run.with_blocks(blocks))
+            elif run.taken.changed:
+                yield _copied(run.with_blocks({}))
+            else:
+                yield from map(_copied, run.originals)
+
+    def _slot_of_mark(self, number: int, block: int) -> Slot | None:
+        """Return the slot of a mark, or else the last one before it in the conversation."""
+        for n in range(number, -1, -1):
+            run = self._runs[n]
+            if run.takes_points and (n == number or not isinstance(run.message, SystemMessage)):
+                wanted = block if n == number else len(run.taken.blocks)
+                return Slot(n, next(slot for slot in run.slots if slot >= wanted))
+        return None
+
+
+def merged_runs(
+    messages: Sequence[BaseMessage],
+) -> Iterator[tuple[tuple[BaseMessage, ...], BaseMessage | None]]:
+    """Yield messages of one role in a row, and the one that langchain-aws makes of them.
+
+    The one is `None` if it must not be made in advance: assistant messages are rewritten one by
+    one before they are merged.
+
+    Args:
+        messages: As a chat model takes them; not modified.
+    """
+    for role, group in groupby(messages, key=_merged_as):
+        run = tuple(group)
+        if role is None:
+            yield from (((message,), message) for message in run)
+        elif len(run) == 1:
+            yield run, run[0]
+        else:
+            merged = merge_message_runs(run) if role is not AIMessage else []
+            yield run, merged[0] if len(merged) == 1 else None
+
+
+def _merged_as(message: BaseMessage) -> type[BaseMessage] | None:
+    return next((role for role in _MERGED if isinstance(message, role)), None)
+
+
+def _runs_of(messages: Sequence[BaseMessage]) -> Iterator[_Run]:
+    """Merge first, so that a point cannot change the merging, and open up into blocks."""
+    for originals, merged in merged_runs(messages):
+        if merged is None:
+            yield from (_run((m,), m, takes_points=False) for m in originals)
+        else:
+            yield _run(originals, merged, takes_points=True)
+
+
+def _run(originals: tuple[BaseMessage, ...], message: BaseMessage, *, takes_points: bool) -> _Run:
+    taken = take_marks(message.content)
+    return _Run(
+        originals=originals,
+        message=message,
+        taken=taken,
+        takes_points=takes_points
+        and (not isinstance(message, AIMessage) or _keeps_points(message, taken.blocks)),
+    )
+
+
+def _keeps_points(message: AIMessage, blocks: Sequence[Block]) -> bool:
+    """Whether langchain-aws sends an assistant message block by block, whatever else is in it.
+
+    It does not if it has to translate it first, or if there is no text in it: then the content may
+    be dropped or replaced, depending on whether anything (a point, say) is left.
+    """
+    metadata = message.response_metadata
+    return (
+        metadata.get("output_version") != "v1"
+        and metadata.get("model_provider") in _OWN_PROVIDERS
+        and any(_text_of(block).strip() not in _NO_TEXT for block in blocks)
+    )
+
+
+def _text_of(block: Block) -> str:
+    if isinstance(block, str):
+        return block
+    is_text = block.get("type", "text") == "text"
+    return str(block.get("text", "")) if is_text else ""
+
+
+def _copied(message: BaseMessage) -> BaseMessage:
+    """Return a copy that langchain-aws may trim in place."""
+    content = message.content
+    if not isinstance(content, str):
+        content = [{**block} if isinstance(block, dict) else block for block in content]
+    return message.model_copy(update={"content": content})
+
+
+def _untyped(message: BaseMessage) -> BaseMessage:
+    """Return a copy whose text blocks have no type where that makes no difference, only time.
+
+    langchain-aws reads the type hints of all its block types for every typed block: 0.5 ms.
+    """
+    content = [
+        bare_text(block["text"]) if _is_only_text(block) else block for block in message.content
+    ]
+    return _copied(message.model_copy(update={"content": content}))
+
+
+def _is_only_text(block: Block) -> TypeGuard[dict[str, str]]:
+    return isinstance(block, dict) and (
+        block.keys() == {"type", "text"}
+        and block["type"] == "text"
+        and isinstance(block["text"], str)
+    )
+
+
+def _to_converse(messages: Iterator[BaseMessage], model_id: str) -> dict[str, Any]:
+    """Do what `ChatBedrockConverse` does with its messages."""
+    from langchain_aws.chat_models.bedrock_converse import _messages_to_bedrock  # noqa: PLC0415
+    from langchain_core.language_models._utils import _normalize_messages  # noqa: PLC0415
+
+    known: dict[str, Any] = {"model_id": model_id, "provider": model_id.partition(".")[0]}
+    options = {name: known[name] for name in known if name in _options_of(_messages_to_bedrock)}
+    wire, system = _messages_to_bedrock(_normalize_messages([*messages]), **options)
+    return {"system": system, "messages": wire}
+
+
+@cache
+def _options_of(function: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
+def _take_probes(request: dict[str, Any], probes: Sequence[Slot]) -> dict[Slot, tuple[int, bool]]:
+    """Remove the probes from a request of our own making, and say where they were.
+
+    Returns:
+        For each slot the number of blocks before it, and whether one of them is in its own list.
+    """
+    positions: dict[Slot, tuple[int, bool]] = {}
+    position = 0
+    for blocks in (request["system"], *(m["content"] for m in request["messages"])):
+        kept: list[Any] = []
+        for block in blocks:
+            number = probe_number(block)
+            if number is None:
+                kept.append(block)
+            else:
+                positions[probes[number]] = (position + len(kept), bool(kept))
+        blocks[:] = kept
+        position += len(kept)
+    return positions

@@ -1,0 +1,96 @@
+"""Where cache points go in a conversation whose model and tools stand further down the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from langchain_bedrock_cache.caching import CallOptions, CallPlanner
+from langchain_bedrock_cache.converse import Request, has_points, read_converse, write_points
+from langchain_bedrock_cache.messages import Conversation
+from langchain_bedrock_cache.plan import PlannedPoint
+from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.positions import is_legal
+from langchain_bedrock_cache.prefix import Prefix
+from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, find_profile
+
+# Stands for a Claude model that is not named. It has the lowest minimum of all Claude models:
+# points on a prompt too short for the actual model are ignored at no charge.
+ANY_CLAUDE = "anthropic.claude-opus-5"
+
+
+def points_for(
+    conversation: Conversation, *, model: str | None, policy: CachePolicy, planner: CallPlanner
+) -> list[tuple[int, CacheTTL]]:
+    """Decide where the cache points of a conversation go.
+
+    Args:
+        conversation: Its marks are kept, but moved to where Bedrock accepts them.
+        model: Whose rules to follow; `None` for those that all Claude models share.
+        policy: What the user wants.
+        planner: Decides, and remembers the request.
+
+    Returns:
+        All points, for `Conversation.with_points`.
+
+    Raises:
+        CachePlanError: If there are too many marks, or a longer lifetime follows a shorter one.
+        UnsupportedModelError: If the model takes no points and the policy says to raise.
+    """
+    model_id = model or ANY_CLAUDE
+    request: Request = {"modelId": model_id, **conversation.request}
+    marks: dict[int, CacheTTL] = {}
+    if conversation.marks:
+        profile = find_profile(model_id) or find_profile(ANY_CLAUDE)
+        prefix = read_converse(request, profile)
+        marks = _settled(conversation, prefix, profile)
+        request = write_points(request, [(prefix.place(p), marks[p]) for p in marks])
+    policy = _with_safe_lifetimes(policy, model)
+    call = planner.prepare(request, CallOptions(policy=policy))
+    if call.commitment is None or call.profile is None:  # off, or not for this model
+        return [*marks.items()] if has_points(call.request) else []
+    points = [p for p in call.plan.points if p.position in conversation.slots]
+    return [(p.position, p.ttl) for p in _with_room_for_tools(points, call.profile, policy)]
+
+
+def _settled(
+    conversation: Conversation, prefix: Prefix, profile: ModelProfile | None
+) -> dict[int, CacheTTL]:
+    """Move each mark back to where Bedrock accepts a point and the messages can hold it.
+
+    Never forward: what follows a mark was not said to be stable. A mark with no such place before
+    it has nothing to cache, and goes. Two in one place are one, with the longer lifetime.
+    """
+    settled: dict[int, CacheTTL] = {}
+    for mark, ttl in conversation.marks:
+        for position in range(mark, 0, -1):
+            if position in conversation.slots and (
+                profile is None or is_legal(prefix, position, profile)
+            ):
+                settled[position] = "1h" if settled.get(position) == "1h" else ttl
+                break
+    return settled
+
+
+def _with_safe_lifetimes(policy: CachePolicy, model: str | None) -> CachePolicy:
+    """Settle on 5 minutes where nothing is said and an hour might be refused.
+
+    Old Claude models refuse it, and all of them after a shorter lifetime, which the tools may have.
+    """
+    silent = policy.ttl == "auto" and "1h" not in policy.section_ttls.values()
+    if silent and (model is None or "tools" in policy.sections):
+        return replace(policy, ttl="5m")
+    return policy
+
+
+def _with_room_for_tools(
+    points: Sequence[PlannedPoint], profile: ModelProfile, policy: CachePolicy
+) -> list[PlannedPoint]:
+    """Leave one of the model's points for the tools, unless the application took it.
+
+    The first added point goes: what was written at the others includes it.
+    """
+    tools = "tools" in policy.sections and "tools" in profile.sections
+    excess = len(points) - (profile.max_cache_points - tools)
+    added = [p for p in points if p.origin == "planner"]
+    return [p for p in points if p not in added[: max(0, excess)]]
