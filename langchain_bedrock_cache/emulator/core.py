@@ -11,6 +11,7 @@ from langchain_bedrock_cache.emulator.errors import CACHING_NOT_SUPPORTED
 from langchain_bedrock_cache.emulator.faults import Predicate
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.ledger import Ledger, LedgerRecord
+from langchain_bedrock_cache.emulator.operations import OPERATIONS
 from langchain_bedrock_cache.emulator.replies import Responder, default_responder
 from langchain_bedrock_cache.emulator.runtime import Runtime, Settings
 from langchain_bedrock_cache.emulator.server import EmulatorServer
@@ -164,8 +165,12 @@ class BedrockEmulator:
             after_events: Wait for a ConverseStream, and break it after so many events.
 
         Raises:
-            ValueError: If Bedrock has no such error (there).
+            ValueError: If Bedrock has no such error (there), or the emulator no such operation.
         """
+        operations = [known.name for known in OPERATIONS.values()]
+        if operation not in (None, *operations):
+            msg = f"There is no operation {operation!r}. Choose one of {', '.join(operations)}."
+            raise ValueError(msg)
         self._runtime.faults.add(
             code=code,
             message=message,

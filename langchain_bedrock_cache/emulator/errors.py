@@ -78,7 +78,7 @@ ALTERNATE = (
     "A conversation must alternate between user and assistant roles. "
     "Make sure the conversation alternates between user and assistant roles and try again."
 )
-# https://github.com/openclaw/openclaw/issues/166651
+# https://github.com/openclaw/openclaw/pull/166720
 TOOL_CONFIG_MISSING = (
     "The toolConfig field must be defined when using toolUse and toolResult content blocks."
 )
@@ -91,7 +91,7 @@ def unknown_values(errors: Sequence[str]) -> ServiceError:
 
 
 def empty_content(message: int) -> ServiceError:
-    """Return the error for a message without blocks (opencode issue 45620 and others)."""
+    """Return the error for no blocks: https://github.com/anomalyco/opencode/issues/45620."""
     return invalid(
         f"The content field in the Message object at messages.{message} is empty. "
         "Add a ContentBlock object to the content field and try again."

@@ -54,12 +54,8 @@ def block_tokens(block: Block, *, chars_per_token: float) -> int:
 
 
 def to_json(value: Any) -> str:
-    """Return a value as compact JSON in its own order, binary members by length."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_length_of)
-
-
-def _length_of(value: bytes) -> str:
-    return f"{len(value)} bytes"
+    """Return a JSON value in compact form, in its own order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _sum(value: Any) -> _Size:

@@ -107,11 +107,18 @@ def test_refused_stream_leaves_the_failure_waiting() -> None:
 @pytest.mark.parametrize(
     ("code", "options"),
     [("TeapotException", {}), ("ModelTimeoutException", {"after_events": 1})],
+    ids=["unknown", "not in a stream"],
 )
 def test_impossible_failures_are_refused(code: str, options: dict[str, Any]) -> None:
     """Only errors that Bedrock has (there) can be ordered, and the choices are listed."""
     with pytest.raises(ValueError, match=f"{code}.*Choose one of .*ThrottlingException"):
         BedrockEmulator().fail_next(code, **options)
+
+
+def test_failure_of_an_unknown_operation_is_refused() -> None:
+    """A failure that could never happen is a mistake, and the operations are listed."""
+    with pytest.raises(ValueError, match=r"no operation 'Stream'.*ConverseStream"):
+        BedrockEmulator().fail_next(operation="Stream")
 
 
 def test_cache_points_can_be_refused() -> None:

@@ -183,7 +183,11 @@ SCHEMA = {
 def test_forced_tool_is_called_with_the_smallest_input(choice: dict[str, Any]) -> None:
     """Structured output works without a script: the input fits the schema."""
     spec = {"name": "save", "inputSchema": {"json": SCHEMA}}
-    response = ask(None, toolConfig={"tools": [{"toolSpec": spec}], "toolChoice": choice})
+    other = {"name": "load", "inputSchema": {"json": {"type": "object"}}}
+    tools = [{"toolSpec": spec}, {"toolSpec": other}]
+    if "tool" in choice:
+        tools.reverse()
+    response = ask(None, toolConfig={"tools": tools, "toolChoice": choice})
     [block] = response["output"]["message"]["content"]
     assert block["toolUse"]["input"] == {
         "name": "",
@@ -194,6 +198,22 @@ def test_forced_tool_is_called_with_the_smallest_input(choice: dict[str, Any]) -
         "several": [],
         "fixed": 7,
     }
+
+
+def test_forced_tool_that_does_not_exist_is_not_made_up() -> None:
+    """The default reply calls only tools that the request offers."""
+    tool = {"toolSpec": {"name": "load", "inputSchema": {"json": {"type": "object"}}}}
+    choice = {"tool": {"name": "save"}}
+    response = ask(None, toolConfig={"tools": [tool], "toolChoice": choice})
+    assert response["stopReason"] == "end_turn"
+
+
+def test_tool_call_without_text_has_no_text_block() -> None:
+    """An empty text is no block, neither in one piece nor as a stream."""
+    reply = Reply(tool_uses=[ToolUse(name="add", input={"a": 1}, id="t")])
+    blocks = ask(lambda _request: reply)["output"]["message"]["content"]
+    assert blocks == assemble(stream(lambda _request: reply))
+    assert blocks == [{"toolUse": {"toolUseId": "t", "name": "add", "input": {"a": 1}}}]
 
 
 def test_stream_has_the_events_of_bedrock_in_order() -> None:

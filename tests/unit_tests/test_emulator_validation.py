@@ -124,7 +124,14 @@ def test_every_kind_of_content_block_is_accepted() -> None:
         {"video": {"format": "mp4", "source": {"bytes": b"mp4"}}},
         {"audio": {"format": "mp3", "source": {"bytes": b"mp3"}}},
         {"guardContent": {"text": {"text": "guarded"}}},
-        {"searchResult": {"source": "s", "title": "t", "content": [{"text": "found"}]}},
+        {
+            "searchResult": {
+                "source": "s",
+                "title": "t",
+                "content": [{"text": "found"}],
+                "citations": {"enabled": True},
+            }
+        },
     ]
     answers: list[dict[str, Any]] = [
         {"reasoningContent": {"reasoningText": {"text": "Hmm", "signature": "s"}}},
@@ -250,6 +257,20 @@ def test_nested_cache_point_does_not_pass_botocore() -> None:
     message = {"role": "user", "content": [{"toolResult": result}]}
     with pytest.raises(ParamValidationError, match=r"Unknown parameter in .*toolResult\.content"):
         client.converse(modelId=CLAUDE, messages=[message])
+
+
+def test_free_form_settings_may_be_any_json() -> None:
+    """Bedrock leaves additionalModelRequestFields to the model, whatever its type."""
+    status, _, _ = post({"messages": [HELLO], "additionalModelRequestFields": ["odd"]})
+    assert status == 200
+
+
+def test_unreadable_body_is_not_captured() -> None:
+    """Captured requests are always decoded JSON."""
+    emulator = BedrockEmulator(capture_requests=True)
+    post(b"{", emulator=emulator)
+    post({"messages": [HELLO]}, emulator=emulator)
+    assert emulator.requests == ({"messages": [HELLO]},)
 
 
 def test_null_members_are_absent_members() -> None:
