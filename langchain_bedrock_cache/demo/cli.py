@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "us.anthropic.claude-sonnet-5"
 # A live demonstration that is expected to cost more than this needs --yes.
-FREE_TO_SPEND_USD = Decimal("0.25")
+FREE_TO_SPEND_USD = Decimal("1.00")
 # Wide enough for all ways side by side, where there is no terminal that says how wide it is.
 _FILE_WIDTH = 110
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 from langchain_bedrock_cache.demo.documents import Document
 from langchain_bedrock_cache.demo.recorder import Recorder
 from langchain_bedrock_cache.demo.stage import Stage
-from langchain_bedrock_cache.demo.ways import CACHED, NO_CACHING, OWN_CACHING, Way
+from langchain_bedrock_cache.demo.ways import CACHED, NO_CACHING, OWN_CACHING, TRANSFORMER, Way
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
+# Smallest first: a live demonstration asks about the first ones only.
 QUESTIONS: Mapping[str, Sequence[str]] = {
-    "compound": (
-        "When does the else clause of a loop run?",
-        "What does a with statement promise about the exit method?",
-        "In which order are several decorators of one function applied?",
-        "What happens if no case of a match statement matches?",
+    "typesseq": (
+        "What does a slice with a negative step return?",
+        "Why do nested lists made by multiplication share their elements?",
+        "Which sequences can be used as keys of a dictionary?",
+        "What does extending a range not support?",
     ),
     "formatstrings": (
         "How is a number aligned to the right in ten columns?",
@@ -33,11 +34,11 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
         "Which special attributes does a module have?",
         "What does a traceback object hold?",
     ),
-    "typesseq": (
-        "What does a slice with a negative step return?",
-        "Why do nested lists made by multiplication share their elements?",
-        "Which sequences can be used as keys of a dictionary?",
-        "What does extending a range not support?",
+    "compound": (
+        "When does the else clause of a loop run?",
+        "What does a with statement promise about the exit method?",
+        "In which order are several decorators of one function applied?",
+        "What happens if no case of a match statement matches?",
     ),
 }
 OWN_QUESTIONS = (
@@ -78,7 +79,7 @@ class RagWorkload:
         "The cache point comes after the question, so that each call writes the document again and "
         "no later one finds it."
     )
-    ways: tuple[Way, ...] = (NO_CACHING, OWN_CACHING, CACHED)
+    ways: tuple[Way, ...] = (NO_CACHING, OWN_CACHING, CACHED, TRANSFORMER)
 
     @property
     def calls(self) -> int:

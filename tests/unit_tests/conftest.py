@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,11 +35,12 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_default_memory() -> Iterator[None]:
-    """Let no test see what another one left in the memory of the process."""
+def _fresh_default_memory() -> None:
+    """Let no test see what another one left in the memories of the process."""
     default_memory.cache_clear()
-    yield
-    default_memory.cache_clear()
+    runnables = sys.modules.get("langchain_bedrock_cache.runnables")
+    if runnables is not None:
+        runnables._planner_of.cache_clear()
 
 
 @pytest.fixture
