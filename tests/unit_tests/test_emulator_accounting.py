@@ -315,44 +315,6 @@ def test_any_request_reads_back_what_it_wrote(blocks: list[dict[str, Any]], sche
     assert counted["inputTokens"] == written["cacheWriteInputTokens"] + TURN_TOKENS
 
 
-def test_count_tokens_ignores_cache_points() -> None:
-    """A request counts the same with and without points, and as much as Converse takes."""
-    client = BedrockEmulator().client()
-    request = {key: BASE[key] for key in ("toolConfig", "system", "messages")}
-    model_id = CLAUDE.removeprefix("us.")
-    counted = client.count_tokens(modelId=model_id, input={"converse": request})["inputTokens"]
-    used = usage(client, **request)
-    assert counted == used["inputTokens"] + used["cacheWriteInputTokens"]
-
-
-@pytest.mark.parametrize(
-    "model_id",
-    [
-        CLAUDE,
-        "anthropic.claude-opus-4-8",
-        "amazon.nova-2-lite-v1:0",
-        "meta.llama3-1-8b-instruct-v1:0",
-    ],
-)
-def test_count_tokens_is_refused_for_models_that_do_not_count(model_id: str) -> None:
-    """Newer models, other vendors and inference profiles do not count, in Bedrock's words."""
-    client = BedrockEmulator().client()
-    request = {"converse": {"messages": [user(text(1))]}}
-    with pytest.raises(client.exceptions.ValidationException) as caught:
-        client.count_tokens(modelId=model_id, input=request)
-    message = caught.value.response["Error"]["Message"]
-    assert message == "The provided model doesn't support counting tokens."
-
-
-def test_count_tokens_of_an_invoke_model_body_is_refused() -> None:
-    """The other input form is named as missing, not miscounted."""
-    client = BedrockEmulator().client()
-    with pytest.raises(client.exceptions.ValidationException, match="not of InvokeModel bodies"):
-        client.count_tokens(
-            modelId=CLAUDE.removeprefix("us."), input={"invokeModel": {"body": b"{}"}}
-        )
-
-
 def test_five_thousand_messages_are_fast() -> None:
     """A very long conversation costs well under a second, client included."""
     roles = ("user", "assistant")
