@@ -22,7 +22,17 @@ def test_count_tokens_ignores_cache_points() -> None:
     """A request counts the same with and without points, and as much as Converse takes."""
     client = BedrockEmulator().client()
     model_id = CLAUDE.removeprefix("us.")
-    counted = client.count_tokens(modelId=model_id, input={"converse": REQUEST})["inputTokens"]
+    [message] = REQUEST["messages"]
+    plain = {
+        "toolConfig": {"tools": [TOOL]},
+        "system": REQUEST["system"][:1],
+        "messages": [{**message, "content": [b for b in message["content"] if b != POINT]}],
+    }
+    counted, counted_plain = (
+        client.count_tokens(modelId=model_id, input={"converse": request})["inputTokens"]
+        for request in (REQUEST, plain)
+    )
+    assert counted == counted_plain
     used = client.converse(modelId=CLAUDE, **REQUEST)["usage"]
     assert counted == used["inputTokens"] + used["cacheWriteInputTokens"]
 
