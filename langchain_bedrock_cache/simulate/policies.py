@@ -154,15 +154,14 @@ def _parse(name: str) -> dict[str, CacheTTL]:
 def _at_ends(
     prefix: Prefix, profile: ModelProfile, parts: Mapping[str, CacheTTL], max_chars: float
 ) -> list[Point]:
+    starts = {"tools": 0, "system": prefix.tools}
     points: list[Point] = []
-    previous = 0
     for cut in cuts_of(prefix, 0, branch=False):
-        part = cut.role if cut.role in _PARTS else "tail"
-        if ttl := parts.get(part):
-            end = legal_at_or_before(prefix, cut.position, previous, profile, max_chars=max_chars)
-            if end:
-                points.append(Point(end, ttl))
-        previous = cut.position
+        ttl = parts.get(cut.role if cut.role in _PARTS else "tail")
+        above = max(starts.get(cut.role, prefix.head), points[-1].position if points else 0)
+        end = legal_at_or_before(prefix, cut.position, above, profile, max_chars=max_chars)
+        if ttl and end:
+            points.append(Point(end, ttl))
     return points
 
 

@@ -75,8 +75,8 @@ def read_session(
             timed = list(_question_calls(row, profile, start_seconds))
         else:
             timed = list(_conversation_calls(row, profile, start_seconds))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        msg = f"Session {name} cannot be read ({type(error).__name__}: {error})."
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"Session {name} cannot be read: a {type(error).__name__} inside."
         raise ValueError(msg) from error
     return [
         ReadCall(at_seconds=at, session=name, model_id=model_id, profile=profile, prefix=prefix)
