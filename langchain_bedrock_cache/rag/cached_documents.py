@@ -1,0 +1,341 @@
+"""`CachedDocuments`: many questions on few documents, each document paid for once."""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from langchain_aws import ChatBedrockConverse
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.prompts import BasePromptTemplate
+from langchain_core.runnables import RunnableConfig
+
+from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWarning
+from langchain_bedrock_cache.pricing import price_multipliers
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
+from langchain_bedrock_cache.rag.blocks import documents_to_blocks
+from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Shelf
+from langchain_bedrock_cache.rag.warming import warming_pays, waves
+from langchain_bedrock_cache.usage import CacheUsage
+
+Source = str | Document | Blob | Iterable[Document | Blob]
+"""A text, a document, a file, or the parts of a document."""
+
+_WARM_UP = "Reply with one word."
+_THINKING = ("thinking", "reasoning_config", "reasoningConfig")
+
+
+class CachedDocuments:
+    """Documents that questions are asked about, in any order and as often as you like.
+
+    A cache point stands after each document (after the first ones and the last, if a question is
+    about more than three), whatever the traffic: you have said that more questions follow. Safe to
+    use from many threads.
+
+    Args:
+        model: `ChatBedrockConverse` or `ChatBedrockCached`.
+        instructions: System prompt of all questions.
+        template: How a text document reads.
+        citations: Whether the model is to cite.
+        ttl: Lifetime of the cache entries; each use renews it.
+        clock: Seconds; default: that of the model's memory, if it has one of its own.
+
+    Raises:
+        CachePolicyError: If the model does not know the ttl.
+
+    Example:
+        ```python
+        documents = CachedDocuments(model, instructions="Answer from the document.")
+        documents.add("handbook", Blob.from_path("handbook.pdf"))
+        documents.warm("handbook")
+        documents.ask("handbook", "How many days of leave are there?").text
+        ```
+    """
+
+    def __init__(
+        self,
+        model: ChatBedrockConverse,
+        *,
+        instructions: str = "",
+        template: BasePromptTemplate[str] | str = "<document>\n{page_content}\n</document>",
+        citations: bool = False,
+        ttl: CacheTTL = "5m",
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        profile = find_profile(model.model_id, base_model=model.base_model_id)
+        points = profile.max_cache_points if profile else 0
+        if profile and points and ttl not in profile.ttls:
+            choices = ", ".join(map(repr, profile.ttls))
+            msg = f"ttl is {ttl!r}, but {model.model_id} knows only {choices}."
+            raise CachePolicyError(msg)
+        memory = getattr(model, "prefix_memory", None)
+        self._model = model
+        self._template = template
+        self._citations = citations
+        self._layout = Layout(instructions=instructions, ttl=ttl, points=points)
+        self._clock = clock or (memory.clock if memory is not None else time.time)
+        self._prices = price_multipliers(model.model_id, base_model=model.base_model_id)
+        self._shelf = Shelf()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Count the documents."""
+        return len(self._shelf)
+
+    def __contains__(self, document_id: object) -> bool:
+        return document_id in self._shelf
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the IDs, in the order they were added."""
+        return iter(self._shelf)
+
+    def add(self, document_id: str, source: Source) -> None:
+        """Add a document, or replace it. Nothing is sent.
+
+        Args:
+            document_id: What to call it here; the model does not see it.
+            source: A text, a `Document`, a file as a `Blob`, or several of these.
+
+        Raises:
+            ValueError: If it is blank, or a file that Bedrock does not take.
+        """
+        if isinstance(source, str):
+            source = Document(source)
+        parts = [source] if isinstance(source, Document | Blob) else source
+        blocks = documents_to_blocks(parts, template=self._template, citations=self._citations)
+        if not blocks:
+            msg = f"Document {document_id!r} is blank."
+            raise ValueError(msg)
+        with self._lock:
+            self._shelf.put(document_id, blocks)
+
+    def seconds_left(self, document_ids: DocumentIds) -> float:
+        """Return for how long the documents, asked about together, stay cached, in seconds.
+
+        Args:
+            document_ids: One or several.
+
+        Returns:
+            What is left of the lifetime since they were last read or written here; 0.0 if they
+            have expired or were never cached.
+
+        Raises:
+            UnknownDocumentError: If one of them was not added.
+        """
+        with self._lock:
+            return self._shelf.seconds_left(self._shelf.resolve(document_ids), self._clock())
+
+    def ask(
+        self, document_ids: DocumentIds, question: str, *, config: RunnableConfig | None = None
+    ) -> AIMessage:
+        """Ask a question.
+
+        Args:
+            document_ids: One document, or several to answer from together; their order does not
+                matter, they are sent in the order they were added.
+            question: The question.
+            config: Callbacks, tags and the like.
+
+        Returns:
+            The answer; what was read and written is in its `usage_metadata`.
+
+        Raises:
+            UnknownDocumentError: If one of the documents was not added.
+        """
+        ids, messages = self._request(document_ids, question)
+        answer = self._model.invoke(messages, config)
+        self._observe(ids, answer)
+        return answer
+
+    async def aask(
+        self, document_ids: DocumentIds, question: str, *, config: RunnableConfig | None = None
+    ) -> AIMessage:
+        """Do the same as `ask`."""
+        ids, messages = self._request(document_ids, question)
+        answer = await self._model.ainvoke(messages, config)
+        self._observe(ids, answer)
+        return answer
+
+    def stream(
+        self, document_ids: DocumentIds, question: str, *, config: RunnableConfig | None = None
+    ) -> Iterator[AIMessageChunk]:
+        """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
+        ids, messages = self._request(document_ids, question)
+        for chunk in self._model.stream(messages, config):
+            self._observe(ids, chunk)
+            yield chunk
+
+    async def astream(
+        self, document_ids: DocumentIds, question: str, *, config: RunnableConfig | None = None
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
+        ids, messages = self._request(document_ids, question)
+        async for chunk in self._model.astream(messages, config):
+            self._observe(ids, chunk)
+            yield chunk
+
+    def batch(
+        self,
+        questions: Sequence[tuple[DocumentIds, str]],
+        *,
+        config: RunnableConfig | None = None,
+    ) -> list[AIMessage]:
+        """Ask many questions, in parallel where none writes what another one is writing.
+
+        Args:
+            questions: Documents and question of each.
+            config: Callbacks, tags and the like; `max_concurrency` limits the parallel calls.
+
+        Returns:
+            The answers, in the order of the questions.
+
+        Raises:
+            UnknownDocumentError: If one of the documents was not added; nothing is sent then.
+        """
+        requests = [self._request(*question) for question in questions]
+        answers: dict[int, AIMessage] = {}
+        for wave in self._waves(requests):
+            replies = self._model.batch([requests[i][1] for i in wave], config)
+            for i, reply in zip(wave, replies, strict=True):
+                self._observe(requests[i][0], reply)
+                answers[i] = reply
+        return [answers[i] for i in range(len(requests))]
+
+    async def abatch(
+        self,
+        questions: Sequence[tuple[DocumentIds, str]],
+        *,
+        config: RunnableConfig | None = None,
+    ) -> list[AIMessage]:
+        """Do the same as `batch`."""
+        requests = [self._request(*question) for question in questions]
+        answers: dict[int, AIMessage] = {}
+        for wave in self._waves(requests):
+            replies = await self._model.abatch([requests[i][1] for i in wave], config)
+            for i, reply in zip(wave, replies, strict=True):
+                self._observe(requests[i][0], reply)
+                answers[i] = reply
+        return [answers[i] for i in range(len(requests))]
+
+    def warm(
+        self, document_ids: DocumentIds, *, config: RunnableConfig | None = None
+    ) -> CacheUsage:
+        """Write documents to the prompt cache, or renew them there, by one minimal call.
+
+        The answer is one token long (unless the model thinks, which takes tokens of its own).
+
+        Args:
+            document_ids: One, or several that will be asked about together.
+            config: Callbacks, tags and the like.
+
+        Returns:
+            What was read and written. If it was neither, a `CacheSkippedWarning` says so.
+
+        Raises:
+            UnknownDocumentError: If one of them was not added.
+        """
+        ids, messages = self._request(document_ids, _WARM_UP)
+        answer = self._model.invoke(messages, config, **self._minimal())
+        return self._checked(self._observe(ids, answer))
+
+    async def awarm(
+        self, document_ids: DocumentIds, *, config: RunnableConfig | None = None
+    ) -> CacheUsage:
+        """Do the same as `warm`."""
+        ids, messages = self._request(document_ids, _WARM_UP)
+        answer = await self._model.ainvoke(messages, config, **self._minimal())
+        return self._checked(self._observe(ids, answer))
+
+    def should_warm(self, document_ids: DocumentIds, *, expected_questions: float) -> bool:
+        """Return whether `warm` pays now, see `warming_pays`.
+
+        Args:
+            document_ids: One, or several that will be asked about together.
+            expected_questions: How many are expected within the next lifetime of the entry; a
+                number below 1 is the chance of one.
+
+        Returns:
+            `False` also while more than half of the lifetime is left: later is soon enough.
+
+        Raises:
+            UnknownDocumentError: If one of them was not added.
+        """
+        left = self.seconds_left(document_ids)
+        if self._layout.points == 0 or left > TTL_SECONDS[self._layout.ttl] / 2:
+            return False
+        return warming_pays(
+            self._prices,
+            ttl=self._layout.ttl,
+            is_cached=left > 0,
+            expected_questions=expected_questions,
+        )
+
+    def rewarm(
+        self,
+        document_ids: DocumentIds,
+        *,
+        expected_questions: float,
+        config: RunnableConfig | None = None,
+    ) -> CacheUsage | None:
+        """Call `warm` if it pays; arguments and errors as in `should_warm` and `warm`.
+
+        Returns:
+            What was read and written; `None` if nothing was sent.
+        """
+        if self.should_warm(document_ids, expected_questions=expected_questions):
+            return self.warm(document_ids, config=config)
+        return None
+
+    async def arewarm(
+        self,
+        document_ids: DocumentIds,
+        *,
+        expected_questions: float,
+        config: RunnableConfig | None = None,
+    ) -> CacheUsage | None:
+        """Do the same as `rewarm`."""
+        if self.should_warm(document_ids, expected_questions=expected_questions):
+            return await self.awarm(document_ids, config=config)
+        return None
+
+    def _request(
+        self, document_ids: DocumentIds, question: str
+    ) -> tuple[tuple[str, ...], list[BaseMessage]]:
+        with self._lock:
+            ids = self._shelf.resolve(document_ids)
+            return ids, self._layout.messages(self._shelf.blocks(ids), question)
+
+    def _waves(self, requests: Sequence[tuple[tuple[str, ...], Any]]) -> Iterator[list[int]]:
+        with self._lock:
+            cached = self._shelf.all_cached(self._clock())
+        return waves([ids for ids, _ in requests], cached)
+
+    def _observe(self, ids: tuple[str, ...], answer: AIMessage) -> CacheUsage:
+        """Take in what an answer says of the cache; streams say it once, near the end."""
+        usage = CacheUsage.from_usage_metadata(answer.usage_metadata)
+        if usage.cache_read_tokens or usage.cache_write_tokens:
+            with self._lock:
+                self._shelf.cached(ids, self._layout, self._clock())
+        return usage
+
+    def _minimal(self) -> dict[str, Any]:
+        fields = self._model.additional_model_request_fields or {}
+        return {} if any(fields.get(name) for name in _THINKING) else {"max_tokens": 1}
+
+    def _checked(self, usage: CacheUsage) -> CacheUsage:
+        if not usage.cache_read_tokens and not usage.cache_write_tokens:
+            profile = find_profile(self._model.model_id, base_model=self._model.base_model_id)
+            msg = (
+                f"Nothing was cached: {self._model.model_id} takes no cache points here."
+                if profile is None or not profile.supports_caching
+                else f"Nothing was cached: {usage.input_tokens} tokens were sent, and "
+                f"{self._model.model_id} caches from {profile.min_tokens_per_cache_point} on. "
+                "Ask about several documents together, or do without warming."
+            )
+            warnings.warn(msg, CacheSkippedWarning, stacklevel=3)
+        return usage

@@ -1,0 +1,130 @@
+"""The documents of a `CachedDocuments`, and its requests as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from langchain_bedrock_cache.exceptions import BedrockCacheError
+from langchain_bedrock_cache.marks import new_point
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
+
+DocumentIds = str | Iterable[str]
+"""One document, or several to be sent together."""
+
+Blocks = Sequence[Mapping[str, Any]]
+
+
+class UnknownDocumentError(BedrockCacheError, LookupError):
+    """A question names a document that was not added."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How requests are built; the same for all of them, or they would share nothing.
+
+    Attributes:
+        instructions: System prompt; empty for none.
+        ttl: Lifetime of the cache points.
+        points: How many cache points a request may have; 0 for models without caching.
+    """
+
+    instructions: str
+    ttl: CacheTTL
+    points: int
+
+    def ends(self, documents: int) -> Iterator[int]:
+        """Yield after how many of the documents a cache point stands.
+
+        After the last one, and after the first ones, where requests with other documents branch
+        off. Several points cost no more than one.
+        """
+        left = self.points - bool(self.instructions)
+        if left > 0:
+            yield from range(1, min(left, documents))
+            yield documents
+
+    def messages(self, documents: Sequence[Blocks], question: str) -> list[BaseMessage]:
+        """Return a request: instructions, documents, question, and cache points between them.
+
+        Args:
+            documents: Blocks of each document.
+            question: What is asked.
+        """
+        ends = {*self.ends(len(documents))}
+        content: list[str | dict[str, Any]] = []
+        for number, blocks in enumerate(documents, 1):
+            content += [{**block} for block in blocks]
+            content += [new_point(self.ttl)] if number in ends else []
+        content.append({"type": "text", "text": question})
+        return [*self._system(), HumanMessage(content)]
+
+    def _system(self) -> list[BaseMessage]:
+        if not self.instructions:
+            return []
+        text = {"type": "text", "text": self.instructions}
+        return [SystemMessage([text, new_point(self.ttl)] if self.points else [text])]
+
+
+class Shelf:
+    """Documents by ID, and until when they are cached. Not safe between threads by itself."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, Blocks] = {}
+        self._cached_until: dict[tuple[str, ...], float] = {}
+
+    def __len__(self) -> int:
+        """Count the documents."""
+        return len(self._blocks)
+
+    def __contains__(self, document_id: object) -> bool:
+        return document_id in self._blocks
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the IDs, in the order they were added."""
+        return iter([*self._blocks])
+
+    def put(self, document_id: str, blocks: Blocks) -> None:
+        """Add a document, or replace it; another text is not cached yet."""
+        if self._blocks.get(document_id) == blocks:
+            return
+        self._blocks[document_id] = blocks
+        for ids in [ids for ids in self._cached_until if document_id in ids]:
+            del self._cached_until[ids]
+
+    def resolve(self, document_ids: DocumentIds) -> tuple[str, ...]:
+        """Return IDs as they are sent: each once, in the order the documents were added.
+
+        Raises:
+            UnknownDocumentError: If one of them was not added.
+            ValueError: If there are none.
+        """
+        wanted = {document_ids} if isinstance(document_ids, str) else {*document_ids}
+        for document_id in sorted(wanted - self._blocks.keys(), key=str):
+            known = f"{len(self)} document{'' if len(self) == 1 else 's'}"
+            msg = f"No document {document_id!r} was added ({known} known). Use add() first."
+            raise UnknownDocumentError(msg)
+        if not wanted:
+            msg = "Name at least one document."
+            raise ValueError(msg)
+        return tuple(document_id for document_id in self._blocks if document_id in wanted)
+
+    def blocks(self, ids: Iterable[str]) -> list[Blocks]:
+        """Return the blocks of each document."""
+        return [self._blocks[document_id] for document_id in ids]
+
+    def cached(self, ids: tuple[str, ...], layout: Layout, now: float) -> None:
+        """Remember that a call read or wrote the cache entries of its documents."""
+        for end in layout.ends(len(ids)):
+            self._cached_until[ids[:end]] = now + TTL_SECONDS[layout.ttl]
+
+    def seconds_left(self, ids: tuple[str, ...], now: float) -> float:
+        """Return for how long the documents, sent together, are still cached; 0.0 if not."""
+        return max(0.0, self._cached_until.get(ids, now) - now)
+
+    def all_cached(self, now: float) -> frozenset[tuple[str, ...]]:
+        """Return the combinations that are cached."""
+        return frozenset(ids for ids, until in self._cached_until.items() if until > now)

@@ -1,0 +1,150 @@
+"""Which documents were sent in which order, and which order shares most with that.
+
+Keeps digests, times and counts; never text. Requests that begin with the same documents in the
+same order share a prefix, so documents go in the order that an earlier, still cached request began
+with, as far as that reaches, and after that those first that come back most often.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import xxhash
+
+# A document that came back an hour ago counts half as much as one that comes back now.
+_HALF_LIFE_SECONDS = 3600.0
+# Orders that are tried for one request. Sequences in cache order rarely need more than a hundred.
+_MAX_STEPS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A document that is to be sent.
+
+    Attributes:
+        digest: Identifies what is sent of it.
+        chars: Its size.
+    """
+
+    digest: bytes
+    chars: int
+
+
+@dataclass(slots=True)
+class _Popularity:
+    """How often a document was sent, old times counting less."""
+
+    weight: float
+    at: float
+
+    def now(self, now: float) -> float:
+        return self.weight * math.exp2(-max(0.0, now - self.at) / _HALF_LIFE_SECONDS)
+
+
+class SentSequences:
+    """Remember in which order documents were sent, and arrange others to share prefixes.
+
+    Args:
+        clock: Seconds; the only source of time.
+        lifetime_seconds: How long a sequence that was sent is taken to be cached.
+        max_entries: Documents, and prefixes of sequences, that are remembered (some 150 bytes
+            each); the oldest are forgotten first.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float], lifetime_seconds: float, max_entries: int
+    ) -> None:
+        self._clock = clock
+        self._lifetime = lifetime_seconds
+        self._max_entries = max_entries
+        self._sent_at: dict[bytes, float] = {}
+        self._popularity: dict[bytes, _Popularity] = {}
+        self._lock = threading.Lock()
+
+    def arrange(self, candidates: Sequence[Candidate], *, max_shift: int | None) -> list[int]:
+        """Return the order to send documents in, and remember it as sent.
+
+        Args:
+            candidates: Different documents, the most relevant first.
+            max_shift: By how many ranks a document may move from where it stands; `None` for any.
+
+        Returns:
+            Indices of the candidates, each of them once.
+        """
+        with self._lock:
+            now = self._clock()
+            order = self._best_order(candidates, max_shift, now)
+            self._remember([candidates[i].digest for i in order], now)
+            return order
+
+    def _best_order(
+        self, candidates: Sequence[Candidate], max_shift: int | None, now: float
+    ) -> list[int]:
+        shift = len(candidates) if max_shift is None else max_shift
+        order = self._longest_shared(candidates, shift, now)
+        weights = [self._weight(c.digest, now) for c in candidates]
+        while len(order) < len(candidates):
+            # `max` takes the first of equals, which is the most relevant.
+            order.append(max(_allowed(order, len(candidates), shift), key=weights.__getitem__))
+        return order
+
+    def _longest_shared(self, candidates: Sequence[Candidate], shift: int, now: float) -> list[int]:
+        """Return the beginning that shares the most characters with sequences sent before."""
+        best: list[int] = []
+        best_chars = 0
+        steps = 0
+        open_ends: list[tuple[bytes, list[int], int]] = [(b"", [], 0)]
+        while open_ends and steps < _MAX_STEPS:
+            node, order, chars = open_ends.pop()
+            if chars > best_chars:
+                best, best_chars = order, chars
+            # The most relevant last, to be popped first: ties are stable.
+            for i in reversed([*_allowed(order, len(candidates), shift)]):
+                steps += 1
+                child = _after(node, candidates[i].digest)
+                if now - self._sent_at.get(child, -math.inf) < self._lifetime:
+                    open_ends.append((child, [*order, i], chars + candidates[i].chars))
+        return [*best]
+
+    def _weight(self, digest: bytes, now: float) -> float:
+        known = self._popularity.get(digest)
+        return known.now(now) if known else 0.0
+
+    def _remember(self, digests: Sequence[bytes], now: float) -> None:
+        node = b""
+        for digest in digests:
+            node = _after(node, digest)
+            self._sent_at.pop(node, None)
+            self._sent_at[node] = now
+            weight = self._weight(digest, now) + 1.0
+            self._popularity.pop(digest, None)
+            self._popularity[digest] = _Popularity(weight, now)
+        _forget_oldest(self._sent_at, self._max_entries)
+        _forget_oldest(self._popularity, self._max_entries)
+
+
+def _allowed(order: Sequence[int], total: int, shift: int) -> Iterator[int]:
+    """Yield the ranks that may come next if no document may move by more than `shift`.
+
+    A document that has waited for so long has to come now; there is at most one such.
+    """
+    position = len(order)
+    overdue = position - shift
+    if overdue >= 0 and overdue not in order:
+        yield overdue
+        return
+    for rank in range(max(0, overdue), min(total, position + shift + 1)):
+        if rank not in order:
+            yield rank
+
+
+def _after(node: bytes, digest: bytes) -> bytes:
+    return xxhash.xxh3_128_digest(node + digest)
+
+
+def _forget_oldest(entries: dict[bytes, float] | dict[bytes, _Popularity], limit: int) -> None:
+    while len(entries) > limit:
+        del entries[next(iter(entries))]
