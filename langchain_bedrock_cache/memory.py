@@ -49,12 +49,25 @@ _SHARED_LOOKBACK = 16
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """A request that was sent: what to correct when its answer arrives."""
+    """A request that was sent: what to correct when its answer arrives, or does not.
+
+    Attributes:
+        prefix: The request.
+        profile: Its model.
+        waiting: Its candidate positions.
+        entries: What its points wrote or renewed, and until when that was live before.
+        account: What it was charged to,
+        prompt: with this price,
+        saving: and this saving, in tokens at the input price.
+    """
 
     prefix: Prefix
     profile: ModelProfile
     waiting: tuple[Waiting, ...]
-    entries: tuple[PrefixRecord, ...]
+    entries: tuple[tuple[PrefixRecord, float], ...]
+    account: Account
+    prompt: float
+    saving: float
 
 
 class PrefixMemory:
@@ -100,6 +113,19 @@ class PrefixMemory:
     def chars_per_token(self, profile: ModelProfile) -> float:
         """Return characters per token of a model: learned, or 3.0 before its first answer."""
         return self._ratios.get(profile.id, _CHARS_PER_TOKEN)
+
+    def warm_chars(self, prefix: Prefix) -> int:
+        """Return how much of a request is believed to be in the prompt cache now, in characters.
+
+        Only asks: the request is not taken in.
+        """
+        with self._lock:
+            now = self._clock()
+            for position in range(len(prefix), 0, -1):
+                record = self._record(prefix, position)
+                if record and record.expires_at > now:
+                    return prefix.chars[position - 1]
+        return 0
 
     def observe(self, prefix: Prefix, profile: ModelProfile) -> Sighting:
         """Take in a request that is about to be planned, and say what is known about it.
@@ -175,7 +201,7 @@ class PrefixMemory:
             self._publish(
                 prefix, {*(cut.position for cut in sighting.cuts), *(p for p, _ in points)}
             )
-            return Commitment(prefix, profile, waiting, entries)
+            return Commitment(prefix, profile, waiting, entries, sighting.account, tokens, saving)
 
     def learn(self, commitment: Commitment, *, input_tokens: int, cached_tokens: int) -> None:
         """Take in what Bedrock answered.
@@ -194,7 +220,8 @@ class PrefixMemory:
                 known = self._ratios.get(model, ratio)
                 self._ratios[model] = known + _RATIO_STEP * (ratio - known)
             if not cached_tokens:
-                self._drop_entries(commitment)
+                for record, _ in commitment.entries:
+                    record.expires_at = -math.inf
 
     def cancel(self, commitment: Commitment) -> None:
         """Take back what `commit` assumed, for a request that failed."""
@@ -202,12 +229,9 @@ class PrefixMemory:
             now = self._clock()
             for waiting in commitment.waiting:
                 self._room.leave(waiting, now, returned=False)
-            self._drop_entries(commitment)
-
-    @staticmethod
-    def _drop_entries(commitment: Commitment) -> None:
-        for record in commitment.entries:
-            record.expires_at = -math.inf
+            for record, expires_at in commitment.entries:
+                record.expires_at = expires_at
+            commitment.account.refund(prompt=commitment.prompt, saving=commitment.saving)
 
     def _deepest(self, prefix: Prefix) -> int:
         for position in range(len(prefix), 0, -1):
@@ -341,13 +365,16 @@ class PrefixMemory:
         self._records[digest] = record = record.own()  # as the most recently used
         return record
 
-    def _enter(self, prefix: Prefix, position: int, ttl: CacheTTL, now: float) -> PrefixRecord:
+    def _enter(
+        self, prefix: Prefix, position: int, ttl: CacheTTL, now: float
+    ) -> tuple[PrefixRecord, float]:
         record = self._own_record(prefix, position)
         if record.role is None:
             record.role = "branch"  # a place of its own from now on, not interior
+        before = record.expires_at
         record.ttl = ttl
         record.expires_at = now + TTL_SECONDS[ttl]
-        return record
+        return record, before
 
     def _forget_oldest(self) -> None:
         while len(self._records) > self._max_entries:

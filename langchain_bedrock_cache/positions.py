@@ -49,7 +49,7 @@ def class_of(prefix: Prefix, cut: Cut, uses: int, pace: int) -> PositionClass:
         pace: Pace class of the conversation.
     """
     if cut.role == "turn":
-        return PositionClass("turn", min(prefix.answers(), MAX_LEVEL["turn"]), pace)
+        return _turn(prefix, prefix.answers(), pace)
     lowest = 1 if cut.role == "branch" else 0
     return PositionClass(cut.role, min(max(uses, lowest), MAX_LEVEL[cut.role]))
 
@@ -64,7 +64,7 @@ def class_before(prefix: Prefix, position: int, uses: int, pace: int) -> Positio
             return class_of(prefix, cut, uses - 1, 0)
     answers = prefix.answers() - 1
     if answers > 0:
-        return PositionClass("turn", min(answers, MAX_LEVEL["turn"]), pace)
+        return _turn(prefix, answers, pace)
     return PositionClass(_tail_role(prefix, answered=False), 0)
 
 
@@ -109,6 +109,11 @@ def _document_end(prefix: Prefix) -> int:
         if section == "messages":
             return end - 1 if end - 1 > prefix.head else 0
     return 0
+
+
+def _turn(prefix: Prefix, answers: int, pace: int) -> PositionClass:
+    level = min(answers, MAX_LEVEL["turn"])
+    return PositionClass("turn", level, pace, prefix.human_spoke_again())
 
 
 def _tail_role(prefix: Prefix, *, answered: bool) -> Role:

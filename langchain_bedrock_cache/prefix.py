@@ -116,3 +116,13 @@ class Prefix:
     def answers(self) -> int:
         """Count the assistant messages of the conversation."""
         return self.roles.count("assistant")
+
+    def human_spoke_again(self) -> bool:
+        """Whether a user message after the first answer is more than tool results."""
+        answered = False
+        for start, role in zip(self.list_starts, self.roles, strict=True):
+            if role == "assistant":
+                answered = True
+            elif answered and role == "user" and self.kinds[start] != "tool_result":
+                return True
+        return False

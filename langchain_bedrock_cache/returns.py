@@ -20,10 +20,11 @@ from typing import Literal, NamedTuple
 EDGES_SECONDS = (15.0, 60.0, 150.0, 300.0, 1200.0, 3600.0)
 BUCKETS_5M = 4
 _WIDTHS = tuple(b - a for a, b in zip((0.0, *EDGES_SECONDS[:-1]), EDGES_SECONDS, strict=True))
-# Each prefix that leaves a bucket fades what was learned there: the last 50 or so decide.
-_FADE = 0.98
+# What was learned in a bucket counts as this many prefixes at most, so that newer ones outweigh
+# older ones: the last 25 or so decide.
+_MEMORY = 25.0
 # A curve counts as this many observations of its parent curve, until it has its own.
-_PARENT_WEIGHT = 2.0
+_PARENT_WEIGHT = 3.0
 
 
 def _zeros() -> list[float]:
@@ -37,9 +38,8 @@ class ReturnCurve:
     Attributes:
         parent: The wider class, or a prior: rate of return per bucket, in returns per bucket width.
         waiting: Prefixes now in each age bucket.
-        returned: Faded count of prefixes that came back in each bucket.
-        at_risk: Faded time that prefixes spent in each bucket, in bucket widths.
-        total_returns: Returns ever, not faded.
+        returned: Prefixes that came back in each bucket, scaled down with `at_risk`.
+        at_risk: Time that prefixes spent in each bucket, in bucket widths.
         updated_at: Up to when `at_risk` is counted.
     """
 
@@ -48,15 +48,15 @@ class ReturnCurve:
     waiting: list[int] = field(default_factory=lambda: [0] * len(EDGES_SECONDS))
     returned: list[float] = field(default_factory=_zeros)
     at_risk: list[float] = field(default_factory=_zeros)
-    total_returns: int = 0
 
     def advance(self, now: float) -> None:
         """Count the time that the waiting prefixes spent since the last update."""
         elapsed = now - self.updated_at
-        if elapsed > 0:
-            for i, waiting in enumerate(self.waiting):
-                if waiting:
-                    self.at_risk[i] += waiting * elapsed / _WIDTHS[i]
+        if elapsed <= 0:
+            return
+        for i, waiting in enumerate(self.waiting):
+            if waiting:
+                self.at_risk[i] += waiting * elapsed / _WIDTHS[i]
         self.updated_at = now
 
     def enter(self, bucket: int) -> None:
@@ -66,9 +66,11 @@ class ReturnCurve:
     def leave(self, bucket: int, *, returned: bool) -> None:
         """Count a prefix that leaves a bucket, because it came back or grew older."""
         self.waiting[bucket] -= 1
-        self.at_risk[bucket] *= _FADE
-        self.returned[bucket] = self.returned[bucket] * _FADE + returned
-        self.total_returns += returned
+        self.returned[bucket] += returned
+        excess = max(self.at_risk[bucket], self.returned[bucket]) / _MEMORY
+        if excess > 1.0:
+            self.at_risk[bucket] /= excess
+            self.returned[bucket] /= excess
 
     def credit(self, age: float) -> None:
         """Count a whole wait at once, of a prefix that came back after `age` seconds."""
@@ -121,11 +123,13 @@ class PositionClass(NamedTuple):
             without, or with tools. `"turn"`: end of a conversation that holds an answer already.
         level: Earlier uses of the prefix (or answers so far, for `"turn"`), capped.
         pace: Longest gap of the conversation so far: 0 up to a minute, 1 up to 5 minutes, 2 more.
+        human: Whether somebody has spoken since the first answer: people pause, tools do not.
     """
 
     role: Role
     level: int
     pace: int = 0
+    human: bool = False
 
 
 Role = Literal[
@@ -157,6 +161,7 @@ MAX_LEVEL: Mapping[Role, int] = {
     role: max(level for r, level in _PRIORS if r == role) for role, _ in _PRIORS
 }
 PAUSED = 2
+_OPENINGS: frozenset[Role] = frozenset({"opening", "agent_opening", "question"})
 
 
 def pace_of(gap_seconds: float) -> int:
@@ -168,16 +173,21 @@ def pace_of(gap_seconds: float) -> int:
 
 def following(cls: PositionClass) -> list[PositionClass]:
     """Return the classes of the uses after this one, itself first, if they all come in time."""
-    if cls.role in ("question", "opening", "agent_opening"):
-        return [cls, PositionClass("turn", 1), PositionClass("turn", 2)]
+    if cls.role in _OPENINGS:
+        return [cls, *(PositionClass("turn", n, human=_by_human(cls)) for n in (1, 2))]
     return [cls._replace(level=n) for n in range(cls.level, MAX_LEVEL[cls.role] + 1)]
 
 
 def after_pause(cls: PositionClass) -> PositionClass | None:
     """Return the class of a conversation once it has paused; `None` for other positions."""
-    if cls.role in ("tools", "system", "document", "branch"):
+    if cls.role not in _OPENINGS and cls.role != "turn":
         return None
-    return PositionClass("turn", MAX_LEVEL["turn"], PAUSED)
+    return PositionClass("turn", MAX_LEVEL["turn"], PAUSED, _by_human(cls))
+
+
+def _by_human(cls: PositionClass) -> bool:
+    """Whether the next turn is likely a person's: without tools, who else would go on?"""
+    return cls.human or cls.role in ("opening", "question")
 
 
 def _prior_of(cls: PositionClass) -> tuple[float, ...]:

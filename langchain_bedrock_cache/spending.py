@@ -58,6 +58,12 @@ class Account:
         self.prompts += 1
         self.net_loss -= saving
 
+    def refund(self, *, prompt: float, saving: float) -> None:
+        """Take back a charge, for a request that failed."""
+        self.spent -= prompt
+        self.prompts -= 1
+        self.net_loss += saving
+
     def risk(self, premium: float) -> None:
         """Count a write whose use is open."""
         self.open_premium += premium

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,13 +89,20 @@ class WaitingRoom:
             curve.leave(waiting.bucket, returned=returned)
 
     def age(self, now: float) -> None:
-        """Move everything that has outlived its bucket; call before asking for chances."""
-        for bucket, queue in enumerate(self._queues):
-            edge = EDGES_SECONDS[bucket]
-            while queue and now - queue[0].since >= edge:
-                waiting = queue.popleft()
-                if not waiting.done:
-                    self._outlive(waiting, bucket, waiting.since + edge)
+        """Move everything that has outlived its bucket, in the order of time.
+
+        Call before asking for chances.
+        """
+        while True:
+            at, bucket = min(
+                (queue[0].since + EDGES_SECONDS[i], i) if queue else (math.inf, i)
+                for i, queue in enumerate(self._queues)
+            )
+            if at > now:
+                return
+            waiting = self._queues[bucket].popleft()
+            if not waiting.done:
+                self._outlive(waiting, bucket, at)
 
     def _outlive(self, waiting: Waiting, bucket: int, at: float) -> None:
         last = bucket + 1 == len(self._queues)

@@ -231,7 +231,7 @@ def test_threads_share_a_memory(clock: SimulatedClock) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
     sighting = observe(memory, request)
-    assert sighting.account.prompts == 8 * 40
+    assert sighting.account.prompts == 8 * 26, "those canceled are not charged"
     assert sighting.seen == 1
     assert len(memory) <= 500
     assert memory.chars_per_token(profile) == pytest.approx(3.0, rel=0.1)

@@ -146,7 +146,7 @@ def test_a_conversation_goes_from_its_opening_to_its_turns() -> None:
     """After an opening come turns; a pause leads to the turns of a conversation that pauses."""
     opening = PositionClass("opening", 0)
     assert [c.role for c in following(opening)] == ["opening", "turn", "turn"]
-    assert after_pause(opening) == PositionClass("turn", 2, 2)
+    assert after_pause(opening) == PositionClass("turn", 2, 2, human=True)
     assert after_pause(DOCUMENT) is None
 
 
