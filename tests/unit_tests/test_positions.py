@@ -34,7 +34,7 @@ from langchain_bedrock_cache.positions import (
 )
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 
-LONG = {"system": [text(9), text(9)], "tools": [tool(9)]}
+LONG: dict[str, Any] = {"system": [text(9), text(9)], "tools": [tool(9)]}
 # A request, how many of its blocks were seen, and the candidates: position and role.
 CUTS: dict[str, tuple[dict[str, Any], int, list[tuple[int, str]]]] = {
     "a question": (ask(user("?")), 0, [(1, "opening")]),

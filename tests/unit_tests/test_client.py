@@ -1,0 +1,539 @@
+"""`cached_client` around a real boto3 client, judged by what reaches the emulator."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EventStreamError, OperationNotPageableError
+from refusal_texts import OTHER_ERRORS, REFUSALS
+from wire import (
+    CLAUDE,
+    HOUR,
+    LEGACY,
+    LLAMA,
+    NOVA,
+    POINT,
+    PROFILE_ARN,
+    REASONING,
+    ask,
+    assistant,
+    document,
+    points,
+    text,
+    tool,
+    user,
+)
+
+from langchain_bedrock_cache import CachePolicy, PrefixMemory, cached_client
+from langchain_bedrock_cache.caching import CallOptions
+from langchain_bedrock_cache.demo.clock import SimulatedClock
+from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse
+from langchain_bedrock_cache.exceptions import (
+    CachePointPositionError,
+    CachePolicyError,
+    CacheSkippedWarning,
+    CacheTTLOrderError,
+    TooManyCachePointsError,
+    UnsupportedModelError,
+)
+
+COUNTING = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+LONG = ask(user(text(2000), "?"), system=[text(2000)])
+Call = Callable[[Any, dict[str, Any]], dict[str, Any]]
+
+
+def converse(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Call Converse; return the response."""
+    response: dict[str, Any] = client.converse(**request)
+    return response
+
+
+def converse_stream(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Call ConverseStream and read it to its end; return what Converse would have."""
+    response = client.converse_stream(**request)
+    events = list(response["stream"])
+    (usage,) = [e["metadata"]["usage"] for e in events if "metadata" in e]
+    return {**response, "usage": usage}
+
+
+CALLS = pytest.mark.parametrize("call", [converse, converse_stream])
+
+
+@pytest.fixture
+def client(emulator: BedrockEmulator, memory: PrefixMemory) -> Any:
+    """A cached client on the emulator."""
+    return cached_client(emulator.client(), memory=memory)
+
+
+@CALLS
+def test_points_reach_bedrock(emulator: BedrockEmulator, client: Any, call: Call) -> None:
+    """A long prompt is sent with points, written once, and read by the next call."""
+    first = call(client, LONG)["usage"]
+    second = call(client, LONG)["usage"]
+    assert points({**emulator.requests[0], "modelId": CLAUDE}) == [
+        "system[0] 1h",
+        "messages[0][0]",
+    ]
+    assert first["cacheWriteInputTokens"] == second["cacheReadInputTokens"] == 4000
+
+
+@CALLS
+def test_arguments_are_not_changed(client: Any, call: Call) -> None:
+    """The caller's request is the same after the call, to the identity of its blocks."""
+    request = {**LONG, "toolConfig": {"tools": [tool()]}, "inferenceConfig": {"maxTokens": 9}}
+    before = copy.deepcopy(request)
+    blocks = list(map(id, request["messages"][0]["content"]))
+    call(client, request)
+    assert request == before
+    assert list(map(id, request["messages"][0]["content"])) == blocks
+
+
+def test_the_callers_client_is_not_changed(emulator: BedrockEmulator) -> None:
+    """The wrapped client goes on sending requests as they are, with the attributes it had."""
+    plain = emulator.client()
+    before = dict(vars(plain))
+    client = cached_client(plain, memory=PrefixMemory())
+    client.converse(**LONG)
+    plain.converse(**LONG)
+    assert vars(plain) == before
+    assert points(emulator.requests[0])
+    assert points(emulator.requests[1]) == []
+
+
+def test_everything_else_passes_through(client: Any) -> None:
+    """The methods and attributes of the client are there, and are the client's own."""
+    plain = client.wrapped
+    assert client.meta is plain.meta
+    assert client.exceptions is plain.exceptions
+    assert client.can_paginate("converse") is False
+    with pytest.raises(OperationNotPageableError):
+        client.get_paginator("converse")
+    with pytest.raises(AttributeError, match="no_such_method"):
+        client.no_such_method()
+    client.close()
+
+
+def test_counting_tokens_sends_no_points(emulator: BedrockEmulator, client: Any) -> None:
+    """Only Converse and ConverseStream are planned."""
+    body = {"messages": LONG["messages"], "system": LONG["system"]}
+    counted = client.count_tokens(modelId=COUNTING, input={"converse": body})
+    assert counted["inputTokens"] > 4000
+    assert emulator.requests[-1]["input"]["converse"] == body
+
+
+@CALLS
+def test_the_response_says_what_was_done(client: Any, call: Call) -> None:
+    """Plan and raw usage are in the response metadata, where callbacks find them."""
+    response = call(client, LONG)
+    metadata = response["ResponseMetadata"]
+    assert [(p["section"], p["ttl"]) for p in metadata["CachePlan"]["points"]] == [
+        ("system", "1h"),
+        ("messages", "5m"),
+    ]
+    assert metadata["CachePlan"]["refused"] is None
+    assert metadata["ConverseUsage"] == response["usage"]
+    assert metadata["HTTPStatusCode"] == 200
+
+
+def test_a_stream_is_watched_not_consumed(emulator: BedrockEmulator, client: Any) -> None:
+    """Events come one by one as from boto3, the plan before them, the usage with the last one."""
+    plain = [*client.wrapped.converse_stream(**LONG)["stream"]]
+    response = client.converse_stream(**LONG)
+    metadata = response["ResponseMetadata"]
+    assert metadata["CachePlan"]["points"]
+    assert "ConverseUsage" not in metadata
+    events = iter(response["stream"])
+    assert next(events) == plain[0]
+    assert "ConverseUsage" not in metadata
+    rest = list(events)
+    assert [next(iter(e)) for e in rest] == [next(iter(e)) for e in plain[1:]]
+    assert metadata["ConverseUsage"] == rest[-1]["metadata"]["usage"]
+
+
+def test_a_stream_that_is_left_early_can_be_closed(client: Any) -> None:
+    """A caller who stops reading closes the stream as with boto3, and the next call works."""
+    response = client.converse_stream(**LONG)
+    assert next(iter(response["stream"]))
+    response["stream"].close()
+    assert converse(client, LONG)["usage"]["cacheReadInputTokens"] == 4000
+
+
+@CALLS
+def test_the_answer_is_learned_from(client: Any, memory: PrefixMemory, call: Call) -> None:
+    """The usage sets the length of a token for the planning of later calls."""
+    emulator = BedrockEmulator(clock=lambda: 0.0, chars_per_token=2.0)
+    emulator.attach(client.wrapped)
+    call(client, LONG)
+    profile = client.planner.prepare(LONG, CallOptions()).profile
+    assert memory.chars_per_token(profile) == pytest.approx(2.0, rel=0.01)
+
+
+@CALLS
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refused_point_is_left_out(
+    emulator: BedrockEmulator, client: Any, call: Call, case: str
+) -> None:
+    """Whatever Bedrock says to refuse a point, the call goes out once more without it."""
+    code, message, _ = REFUSALS[case]
+    emulator.fail_next(code, message)
+    with pytest.warns(CacheSkippedWarning, match="Bedrock refused a cache point"):
+        response = call(client, LONG)
+    assert [bool(points(request)) for request in emulator.requests] == [True, False]
+    assert response["usage"]["inputTokens"] > 4000
+    assert response["ResponseMetadata"]["CachePlan"]["refused"] == message
+
+
+@CALLS
+def test_a_model_that_refuses_all_points(
+    emulator: BedrockEmulator, client: Any, call: Call
+) -> None:
+    """An account without caching costs one refused request, then none for an hour."""
+    emulator.refuse_cache_points()
+    with pytest.warns(CacheSkippedWarning, match="Bedrock refused a cache point"):
+        call(client, LONG)
+    for _ in range(3):
+        call(client, LONG)
+    assert [r.error_code for r in emulator.ledger] == [
+        "AccessDeniedException",
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_points_are_tried_again_after_an_hour(
+    emulator: BedrockEmulator, client: Any, clock: SimulatedClock
+) -> None:
+    """When an account was granted caching meanwhile, it is used."""
+    emulator.refuse_cache_points(times=1)
+    with pytest.warns(CacheSkippedWarning):
+        client.converse(**LONG)
+    clock.advance(3600)
+    client.converse(**LONG)
+    assert emulator.ledger[-1].cache_write_tokens > 0
+
+
+def test_a_mistake_of_the_application_closes_nothing(
+    emulator: BedrockEmulator, client: Any
+) -> None:
+    """A request that is refused without our points too says nothing about our points."""
+    code, message, _ = REFUSALS["nothing before it"]
+    emulator.fail_next(code, message, times=2)
+    with pytest.raises(ClientError, match="nothing available to cache"):
+        converse_quietly(client, LONG)
+    client.converse(**LONG)
+    assert {p.split("[")[0] for p in points(emulator.requests[-1])} == {"system", "messages"}
+
+
+def converse_quietly(client: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Call Converse, whatever it warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CacheSkippedWarning)
+        return converse(client, request)
+
+
+@CALLS
+@pytest.mark.parametrize("case", OTHER_ERRORS)
+def test_other_errors_pass_through(
+    emulator: BedrockEmulator, client: Any, call: Call, case: str
+) -> None:
+    """An error about anything else is boto3's own, the first time, and nothing is sent again."""
+    code, message = OTHER_ERRORS[case]
+    emulator.fail_next(code, message)
+    with pytest.raises(ClientError) as caught:
+        call(client, LONG)
+    assert type(caught.value) is getattr(client.exceptions, code)
+    assert caught.value.response["Error"] == {"Message": message, "Code": code}
+    assert len(emulator.requests) == 1
+    assert "cachePoint" not in str(caught.value) or "cachePoint" in message
+
+
+def test_a_stream_that_breaks_is_not_begun_again(emulator: BedrockEmulator, client: Any) -> None:
+    """An error in the middle of a stream reaches the reader, who has read half an answer."""
+    emulator.fail_next("ModelStreamErrorException", after_events=2)
+    stream = client.converse_stream(**LONG)["stream"]
+    with pytest.raises(EventStreamError, match="modelStreamErrorException"):
+        list(stream)
+    assert len(emulator.requests) == 1
+
+
+MALFORMED: dict[str, dict[str, Any]] = {
+    "no model": {"messages": [user("?")]},
+    "an unknown argument": ask(user("?"), temperature=1),
+    "an unknown block": ask(user({"txet": "hello"})),
+    "content that is text": {"modelId": CLAUDE, "messages": [{"role": "user", "content": "hi"}]},
+    "a block with two keys": ask(user({"text": "hello", **POINT})),
+    "a point in a tool result": ask(
+        user({"toolResult": {"toolUseId": "1", "content": [text(5), POINT]}}, text(2000))
+    ),
+    "no messages and a typo": {"modelId": CLAUDE, "message": []},
+    "a number": {"modelId": 3, "messages": [user("?")]},
+}
+
+
+def failure(call: Call, client: Any, request: dict[str, Any]) -> Exception | None:
+    """Return the error that a call fails with."""
+    try:
+        call(client, request)
+    except Exception as error:  # noqa: BLE001 - boto3 decides which
+        return error
+    return None
+
+
+@CALLS
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_requests_fail_as_with_boto3(
+    emulator: BedrockEmulator, client: Any, call: Call, case: str
+) -> None:
+    """The caller's mistake is reported by boto3, in its words, and nothing is sent."""
+    request = MALFORMED[case]
+    expected, got = (failure(call, one, request) for one in (client.wrapped, client))
+    assert (type(got), str(got)) == (type(expected), str(expected))
+    assert emulator.ledger == ()
+
+
+CANNOT_BE_SENT: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "unknown ttl": (
+        ask(user("a", {"cachePoint": {"type": "default", "ttl": "2h"}})),
+        CachePolicyError,
+        "has ttl '2h', but Bedrock knows only '5m' and '1h'",
+    ),
+    "unknown type": (
+        ask(user("a", {"cachePoint": {"type": "ephemeral"}})),
+        CachePolicyError,
+        "has type 'ephemeral', but Converse knows only 'default'",
+    ),
+    "a fifth point": (
+        ask(user("a", POINT, "b", POINT), system=[text(1), POINT, text(1), POINT, text(1), POINT]),
+        TooManyCachePointsError,
+        r"5 cache points requested, but Bedrock allows 4 per request \(3 system, 2 messages\)",
+    ),
+    "first in messages": (
+        ask(user(POINT, "a")),
+        CachePointPositionError,
+        r"at messages\[0\].content\[0\] has nothing before it",
+    ),
+    "first in system": (
+        ask(user("a"), system=[POINT, text(1)]),
+        CachePointPositionError,
+        r"at system\[0\] has nothing before it",
+    ),
+    "first in tools": (
+        ask(user("a"), tools=[POINT, tool(1)]),
+        CachePointPositionError,
+        r"at tools\[0\] has nothing before it",
+    ),
+    "1h after 5m": (
+        ask(user("a", HOUR), system=[text(1), POINT]),
+        CacheTTLOrderError,
+        r"after messages\[0\].content\[0\] has ttl '1h' but comes after one with '5m'",
+    ),
+    "1h on a model without": (
+        ask(user("a", HOUR), model=LEGACY),
+        CacheTTLOrderError,
+        "has ttl '1h', but anthropic.claude-3-7-sonnet takes only '5m'",
+    ),
+    "1h on Nova": (
+        ask(user("a", HOUR), model=NOVA),
+        CacheTTLOrderError,
+        "has ttl '1h', but amazon.nova-pro takes only '5m'",
+    ),
+    "tools on Nova": (
+        ask(user("a"), tools=[tool(1), POINT], model=NOVA),
+        CachePointPositionError,
+        r"after tools\[0\] .*amazon.nova-pro takes none in tools: remove it",
+    ),
+    "after a document": (
+        ask(user("a", document("csv"), POINT)),
+        CachePointPositionError,
+        r"after messages\[0\].content\[1\] follows a document block.*Put a text block before it",
+    ),
+    "after reasoning": (
+        ask(user("a"), assistant("b", REASONING, POINT), user("c")),
+        CachePointPositionError,
+        r"after messages\[1\].content\[1\] follows a reasoning block",
+    ),
+}
+
+
+@CALLS
+@pytest.mark.parametrize("case", CANNOT_BE_SENT)
+def test_impossible_points_are_refused_before_anything_is_sent(
+    emulator: BedrockEmulator, client: Any, call: Call, case: str
+) -> None:
+    """Points of the application that Bedrock would refuse are named, with the remedy."""
+    request, error, message = CANNOT_BE_SENT[case]
+    with pytest.raises(error, match=message):
+        call(client, request)
+    assert emulator.ledger == ()
+
+
+def test_a_contradicting_policy_is_refused_before_anything_is_sent(
+    emulator: BedrockEmulator, client: Any
+) -> None:
+    """A policy for one call is checked when it is made."""
+    with pytest.raises(CachePolicyError, match="messages has ttl '1h' after system with '5m'"):
+        client.converse(**LONG, cache_policy=CachePolicy.fixed(system="5m", messages="1h"))
+    with pytest.raises(CachePolicyError, match="cache_control has ttl '2h'"):
+        client.converse(**LONG, cache_control={"ttl": "2h"})
+    assert emulator.ledger == ()
+
+
+@CALLS
+def test_the_switch(
+    emulator: BedrockEmulator, client: Any, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With LANGCHAIN_BEDROCK_CACHE=off requests are sent exactly as they are."""
+    monkeypatch.setenv("LANGCHAIN_BEDROCK_CACHE", "off")
+    call(client, LONG)
+    call(client.wrapped, LONG)
+    assert emulator.requests[0] == emulator.requests[1]
+
+
+@CALLS
+def test_settings_of_one_call(emulator: BedrockEmulator, client: Any, call: Call) -> None:
+    """A call may bring a policy, langchain-aws's hint or the base model; boto3 sees none of it."""
+    call(client, {**LONG, "cache_policy": CachePolicy.off()})
+    call(client, {**LONG, "cache_policy": CachePolicy.fixed(system="1h")})
+    call(client, {**ask(user("?")), "cache_control": {"type": "ephemeral"}})
+    assert list(map(points, emulator.requests)) == [[], ["system[0] 1h"], ["messages[0][0]"]]
+
+
+def test_the_base_model_of_an_arn(memory: PrefixMemory, clock: SimulatedClock) -> None:
+    """An application inference profile is planned as the model it stands for."""
+    emulator = BedrockEmulator(
+        clock=clock,
+        capture_requests=True,
+        model_arns={PROFILE_ARN: "anthropic.claude-opus-4-8"},
+    )
+    request = {**LONG, "modelId": PROFILE_ARN}
+    client = cached_client(emulator.client(), memory=memory, base_model_id=CLAUDE)
+    client.converse(**request)
+    with pytest.warns(CacheSkippedWarning, match="does not name its model"):
+        cached_client(emulator.client(), memory=memory).converse(**request)
+    assert [bool(points(r)) for r in emulator.requests] == [True, False]
+
+
+@CALLS
+@pytest.mark.parametrize("model", [LLAMA, "zai.glm-5.3", "acme.unheard-of-v1:0"])
+@pytest.mark.parametrize("behavior", ["ignore", "warn", "raise"])
+def test_models_without_caching(
+    emulator: BedrockEmulator, call: Call, model: str, behavior: Any
+) -> None:
+    """The call goes on without points, with no or one warning, or raises before it is sent."""
+    policy = CachePolicy(unsupported_model_behavior=behavior)
+    client = cached_client(emulator.client(), policy=policy, memory=PrefixMemory())
+    request = {**LONG, "modelId": model}
+    if behavior == "raise":
+        with pytest.raises(UnsupportedModelError, match=model):
+            call(client, request)
+        assert emulator.ledger == ()
+        return
+    if behavior == "warn":
+        with pytest.warns(CacheSkippedWarning, match=model) as caught:
+            responses = [call(client, request) for _ in range(3)]
+        assert len(caught) == 1
+        assert Path(caught[0].filename).samefile(__file__)
+    else:
+        responses = [call(client, request) for _ in range(3)]
+    assert all(r["usage"]["cacheWriteInputTokens"] == 0 for r in responses)
+    assert list(map(points, emulator.requests)) == [[], [], []]
+
+
+def test_threads_share_a_client(emulator: BedrockEmulator, client: Any) -> None:
+    """Many threads at once: every call is answered, planned and accounted for."""
+
+    def work(n: int) -> dict[str, Any]:
+        call = converse if n % 2 else converse_stream
+        request = ask(user(text(2000, f"document{n % 5}"), f"{n}?"), system=[text(2000)])
+        return call(client, request)
+
+    with ThreadPoolExecutor(8) as threads:
+        responses = list(threads.map(work, range(80)))
+    assert len(emulator.ledger) == 80
+    assert {r.error_code for r in emulator.ledger} == {None}
+    assert all(len(points(r)) <= 4 for r in emulator.requests)
+    assert all(r["ResponseMetadata"]["CachePlan"]["points"] for r in responses)
+    read = sum(r["usage"]["cacheReadInputTokens"] for r in responses)
+    assert read > 0.8 * sum(r.input_tokens for r in emulator.ledger)
+
+
+def test_wrapping_twice(emulator: BedrockEmulator, memory: PrefixMemory) -> None:
+    """A wrapped client is itself unless something else is asked for, and is never wrapped twice."""
+    plain = emulator.client()
+    client = cached_client(plain, memory=memory)
+    assert cached_client(client) is client
+    again = cached_client(client, policy=CachePolicy.fixed(system="1h"))
+    assert again.wrapped is plain
+    again.converse(**LONG)
+    assert points(emulator.requests[-1]) == ["system[0] 1h"]
+
+
+def test_wrapping_again_keeps_what_is_not_said(
+    emulator: BedrockEmulator, memory: PrefixMemory
+) -> None:
+    """New settings replace old ones one by one: memory, policy and base model stay otherwise."""
+    client = cached_client(
+        emulator.client(),
+        policy=CachePolicy.fixed(system="1h"),
+        memory=memory,
+        base_model_id=CLAUDE,
+    )
+    other = PrefixMemory()
+    assert cached_client(client, policy=CachePolicy.off()).planner.memory is memory
+    assert cached_client(client, memory=other).planner.policy == client.planner.policy
+    cached_client(client, memory=other).converse(**{**LONG, "modelId": CLAUDE})
+    assert points(emulator.requests[-1]) == ["system[0] 1h"]
+    assert cached_client(client, memory=other)._base_model_id == CLAUDE
+
+
+def test_identity(emulator: BedrockEmulator) -> None:
+    """Equal to the client it wraps, and says so in its repr; different clients differ."""
+    plain = emulator.client()
+    client = cached_client(plain)
+    assert client == cached_client(plain, memory=PrefixMemory()) == plain
+    assert client != emulator.client()
+    assert len({client, cached_client(plain, memory=PrefixMemory())}) == 1
+    assert repr(plain) in repr(client)
+
+
+def test_a_copy_of_a_client(client: Any) -> None:
+    """A shallow copy works like the original."""
+    assert converse(copy.copy(client), LONG)["usage"]["cacheWriteInputTokens"] == 4000
+
+
+def test_tool_calls_come_back_as_they_are(clock: SimulatedClock, memory: PrefixMemory) -> None:
+    """Responses are boto3's, with the metadata as the only addition."""
+    replies = itertools.cycle([Reply(text="a", tool_uses=[ToolUse(name="look_up", id="t1")])])
+    emulator = BedrockEmulator(clock=clock, responder=lambda _request: next(replies))
+    request = {**LONG, "toolConfig": {"tools": [tool()]}}
+    plain = emulator.client().converse(**request)
+    cached = cached_client(emulator.client(), memory=memory).converse(**request)
+    assert cached["output"] == plain["output"]
+    assert cached["stopReason"] == plain["stopReason"] == "tool_use"
+    assert set(cached) == set(plain)
+    assert set(cached["ResponseMetadata"]) - set(plain["ResponseMetadata"]) == {
+        "CachePlan",
+        "ConverseUsage",
+    }
+
+
+def test_any_client_can_be_wrapped(memory: PrefixMemory) -> None:
+    """A client that is no boto3 client, as in somebody's test, gets the planned arguments."""
+
+    class Recorder:
+        """Keeps what it was called with, and answers something of its own."""
+
+        def converse(self, **request: Any) -> str:
+            """Answer with the number of cache points."""
+            return f"{len(points(request))} points"
+
+    assert cached_client(Recorder(), memory=memory).converse(**LONG) == "2 points"
