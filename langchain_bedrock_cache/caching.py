@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from langchain_bedrock_cache import converse
 from langchain_bedrock_cache.application_points import check_marks
-from langchain_bedrock_cache.exceptions import (
-    BedrockCacheError,
-    CacheSkippedWarning,
-    UnsupportedModelError,
-)
+from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
+from langchain_bedrock_cache.calls import CallOptions, PreparedCall
+from langchain_bedrock_cache.exceptions import BedrockCacheError, UnsupportedModelError
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
-from langchain_bedrock_cache.memory import Commitment, PrefixMemory
+from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.notices import Notices
 from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
@@ -29,10 +26,17 @@ from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook
+from langchain_bedrock_cache.rollout import OUTSIDE, first_message, in_rollout
+from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting
+from langchain_bedrock_cache.single_flight import SingleFlight
+from langchain_bedrock_cache.tenants import salted, tenant_salt
+from langchain_bedrock_cache.unplanned import unplanned
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.value import Prices
 from langchain_bedrock_cache.volatility import HeadWatch
+
+__all__ = ["SWITCH", "CallOptions", "CallPlanner", "PreparedCall"]
 
 _logger = logging.getLogger(__name__)
 
@@ -42,65 +46,6 @@ SWITCH = "LANGCHAIN_BEDROCK_CACHE"
 # Providers whose future models are likely to take cache points: a point the application placed
 # is sent to them even if the model is not in the table. Everybody else answers 403.
 _CACHING_PROVIDERS = ("anthropic.", "amazon.nova")
-
-# A warning should name the line that called a model, not the machinery in between.
-_INSIDE = ("langchain_bedrock_cache", "langchain_core", "langchain_aws", "concurrent", "threading")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
-    """What one call may say for itself.
-
-    Attributes:
-        policy: Replaces the client's policy for this call.
-        hint: langchain-aws's `cache_control` argument.
-        base_model: The base model ID behind an ARN that does not name its model.
-    """
-
-    policy: CachePolicy | None = None
-    hint: Mapping[str, Any] | None = None
-    base_model: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedCall:
-    """A request ready to be sent, and what to do with the answer.
-
-    Attributes:
-        request: What to send.
-        original: What to send if Bedrock refuses the added points.
-        plan: Where the points went, and why.
-        commitment: For the memory; `None` if the call was not planned.
-        profile: The model; `None` if unknown.
-        refused: What Bedrock refused in an earlier attempt at this call.
-    """
-
-    request: dict[str, Any]
-    original: dict[str, Any]
-    plan: CachePlan
-    commitment: Commitment | None = None
-    profile: ModelProfile | None = None
-    refused: str | None = None
-
-    def report(self) -> dict[str, Any]:
-        """Return the plan as plain data for response metadata; no prompt text."""
-        return {
-            "points": [
-                {
-                    "section": p.place.section,
-                    "message": p.place.message,
-                    "block": p.place.block,
-                    "ttl": p.ttl,
-                    "origin": p.origin,
-                }
-                for p in self.plan.points
-            ],
-            "skipped": [
-                {"section": s.section, "reason": s.reason, "detail": s.detail}
-                for s in self.plan.skipped
-            ],
-            "refused": self.refused,
-        }
 
 
 class CallPlanner:
@@ -114,9 +59,10 @@ class CallPlanner:
     def __init__(self, *, policy: CachePolicy, memory: PrefixMemory) -> None:
         self.policy = policy
         self.memory = memory
+        self.flights = SingleFlight()
         self._refusals = RefusalBook(memory.clock)
         self._heads = HeadWatch()
-        self._warned: set[str] = set()
+        self._notices = Notices()
 
     def prepare(self, request: Mapping[str, Any], options: CallOptions) -> PreparedCall:
         """Plan a Converse request; the request is not modified.
@@ -126,21 +72,36 @@ class CallPlanner:
             UnsupportedModelError: If the model takes none and the policy says to raise.
         """
         original = dict(request)
-        policy = options.policy or self.policy
-        if policy.mode == "off" or os.environ.get(SWITCH, "").lower() == "off":
-            return PreparedCall(request=original, original=original, plan=CachePlan())
-        model_id = str(request.get("modelId") or "")
-        profile = find_profile(model_id, base_model=options.base_model)
-        if profile is None or not profile.supports_caching:
-            return self._unsupported(original, model_id, profile, policy, options)
-        policy = hinted_policy(policy, options.hint)
+        policy = hinted_policy(options.policy or self.policy, options.hint)
         try:
+            if _switched_off(policy):
+                return self._uncached(original, policy, options, "switched off")
+            if not _takes_part(original, policy, options):
+                return self._uncached(original, policy, options, OUTSIDE)
+            model_id = str(request.get("modelId") or "")
+            profile = find_profile(model_id, base_model=options.base_model)
+            if profile is None or not profile.supports_caching:
+                return self._unsupported(original, model_id, profile, policy, options)
             return self._plan(original, model_id, profile, policy, options)
         except BedrockCacheError:
             raise
         except Exception:  # caching is never the reason a request fails
             _logger.exception("Planning failed; the request is sent without added cache points.")
             return PreparedCall(request=original, original=original, plan=CachePlan())
+
+    def read(self, request: Mapping[str, Any], options: CallOptions) -> Prefix | None:
+        """Return the prefix of a request without taking it in; `None` if it will not be planned."""
+        policy = options.policy or self.policy
+        profile = find_profile(str(request.get("modelId") or ""), base_model=options.base_model)
+        if _switched_off(policy) or profile is None or not profile.supports_caching:
+            return None
+        request = self._for_tenant(dict(request), policy)
+        return converse.read_converse(request, profile, locality=options.locality)
+
+    def begun(self, call: PreparedCall) -> None:
+        """Let the calls go that wait for this one: what it wrote is readable now."""
+        if call.flight is not None:
+            self.flights.land(call.flight, failed=False)
 
     def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> None:
         """Learn from an answer.
@@ -149,17 +110,23 @@ class CallPlanner:
             call: The call.
             usage: Converse `usage`, as Bedrock sent it; `None` if it sent none.
         """
+        self.begun(call)
         if call.commitment is None or not usage:
             return
-        counts = CacheUsage.from_converse(usage)
-        self.memory.learn(
-            call.commitment,
-            input_tokens=counts.input_tokens,
-            cached_tokens=counts.cache_read_tokens + counts.cache_write_tokens,
-        )
+        try:
+            counts = CacheUsage.from_converse(usage)
+            self.memory.learn(
+                call.commitment,
+                input_tokens=counts.input_tokens,
+                cached_tokens=counts.cache_read_tokens + counts.cache_write_tokens,
+            )
+        except Exception:  # noqa: BLE001 # no answer is lost over what it says it used
+            _logger.warning("The usage of an answer cannot be read; nothing is learned from it.")
 
     def failed(self, call: PreparedCall) -> None:
         """Take back what was assumed of a call that failed."""
+        if call.flight is not None:
+            self.flights.land(call.flight, failed=True)
         if call.commitment is not None:
             self.memory.cancel(call.commitment)
 
@@ -174,7 +141,7 @@ class CallPlanner:
         if call.profile is None or not added:
             return None
         self._refusals.add(call.profile, refusal, placed=added)
-        self._warn_once(
+        self._notices.once(
             f"refused:{call.profile.id}:{refusal.section}",
             f"Bedrock refused a cache point for {call.profile.id} ({refusal.message!r}). The call "
             "was sent again without added points; none is added there for the next hour. If this "
@@ -197,20 +164,49 @@ class CallPlanner:
         policy: CachePolicy,
         options: CallOptions,
     ) -> PreparedCall:
-        prefix = converse.read_converse(original, profile)
+        original = self._for_tenant(original, policy)
+        prefix = converse.read_converse(original, profile, locality=options.locality)
         check_marks(prefix, profile)
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())
-        open_sections = tuple(s for s in policy.sections if not self._refusals.refused(profile, s))
-        if open_sections != policy.sections:
-            policy = replace(policy, sections=open_sections)
+        policy = self._with_open_sections(policy, profile)
         if prefix.marks and profile.ttls == ("5m",):
             original = converse.without_stated_ttls(original)
+        patience = policy.single_flight_seconds
+        if current_batch.get() is not None:
+            patience = patience or PATIENCE_SECONDS
+        if not patience:
+            return self._decide(original, model_id, prefix, profile, policy, options)[0]
+        # Nobody who shares a block with this request may decide between our look and our answer.
+        with self.flights.stripe(prefix.digests):
+            call, sighting = self._decide(original, model_id, prefix, profile, policy, options)
+            if not call.plan.points:
+                return call
+            ahead = self.flights.ahead(prefix.digests)
+            live = max(sighting.live, default=0)
+            new = [prefix.digests[p.position - 1] for p in call.plan.points if p.position > live]
+            flight = self.flights.board(new)
+        return replace(call, flight=flight, ahead=ahead, patience_seconds=patience)
+
+    def _decide(
+        self,
+        original: dict[str, Any],
+        model_id: str,
+        prefix: Prefix,
+        profile: ModelProfile,
+        policy: CachePolicy,
+        options: CallOptions,
+    ) -> tuple[PreparedCall, Sighting]:
         sighting = self.memory.observe(prefix, profile)
         self._watch_head(sighting, prefix, profile, original)
         multipliers = price_multipliers(model_id, base_model=options.base_model)
         prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
         decided = plan(prefix, profile=profile, policy=policy, sighting=sighting, prices=prices)
+        shared = current_batch.get()
+        if shared is not None:
+            decided = place_shared_points(
+                decided, prefix, shared=shared, profile=profile, policy=policy, sighting=sighting
+            )
         if options.hint is not None:
             decided = place_hinted_points(decided, prefix, profile, policy, sighting)
         commitment = self.memory.commit(
@@ -221,13 +217,48 @@ class CallPlanner:
             stakes=decided.stakes,
             saving=decided.saving,
         )
-        return PreparedCall(
+        call = PreparedCall(
             request=converse.write_points(original, decided.added()),
             original=original,
             plan=decided,
             commitment=commitment,
             profile=profile,
         )
+        return call, sighting
+
+    def _with_open_sections(self, policy: CachePolicy, profile: ModelProfile) -> CachePolicy:
+        """Return the policy without the sections that are closed to added points."""
+        shut = {s for s in policy.sections if self._refusals.refused(profile, s)}
+        if policy.tenant is not None:
+            shut.add("tools")  # what ends there comes before the salt
+        if not shut:
+            return policy
+        return replace(policy, sections=tuple(s for s in policy.sections if s not in shut))
+
+    def _for_tenant(self, request: dict[str, Any], policy: CachePolicy) -> dict[str, Any]:
+        """Return the request with the tenant's salt, and no point before it."""
+        if policy.tenant is None:
+            return request
+        request, removed = converse.without_tool_points(request)
+        if removed:
+            self._notices.once(
+                "tenant:tools",
+                "Cache points in tools are left out of a tenant's calls: what ends there is the "
+                "same for all tenants. The tools are cached with the system prompt instead.",
+            )
+        return salted(request, tenant_salt(policy.tenant, key=policy.tenant_key))
+
+    def _uncached(
+        self, original: dict[str, Any], policy: CachePolicy, options: CallOptions, detail: str
+    ) -> PreparedCall:
+        """Send a request as it is: the policy is off, or the conversation not in the roll-out."""
+        if policy.tenant is not None and converse.has_points(original):
+            model_id = str(original.get("modelId") or "")
+            profile = find_profile(model_id, base_model=options.base_model)
+            if profile is not None and profile.supports_caching:
+                original = self._for_tenant(original, policy)
+        as_it_is = unplanned(original, reason="off", detail=detail)
+        return PreparedCall(request=original, original=original, plan=as_it_is)
 
     def _watch_head(
         self, sighting: Sighting, prefix: Prefix, profile: ModelProfile, request: dict[str, Any]
@@ -244,7 +275,7 @@ class CallPlanner:
             min_chars=profile.min_tokens_per_cache_point * sighting.chars_per_token,
         )
         if change:
-            self._warn_once(f"volatile:{family}", change.message())
+            self._notices.once(f"volatile:{family}", change.message())
 
     def _unsupported(
         self,
@@ -259,20 +290,25 @@ class CallPlanner:
         if policy.unsupported_model_behavior == "raise":
             raise UnsupportedModelError(message)
         if policy.unsupported_model_behavior == "warn":
-            self._warn_once(f"unsupported:{model_id}", message)
+            self._notices.once(f"unsupported:{model_id}", message)
         base = base_model_id(options.base_model or model_id) or ""
         known_to_refuse = profile is not None or not base.startswith(_CACHING_PROVIDERS)
         request = original
         if base and known_to_refuse and converse.has_points(original):
             request = converse.strip_points(original)
-        return PreparedCall(request=request, original=request, plan=CachePlan())
+        as_it_is = unplanned(request, reason="unsupported_model", detail=message)
+        return PreparedCall(request=request, original=request, plan=as_it_is)
 
-    def _warn_once(self, key: str, message: str) -> None:
-        if key in self._warned:
-            return
-        self._warned.add(key)
-        _logger.info("%s", message)
-        warnings.warn(message, CacheSkippedWarning, stacklevel=_stack_level())
+
+def _switched_off(policy: CachePolicy) -> bool:
+    return policy.mode == "off" or os.environ.get(SWITCH, "").lower() == "off"
+
+
+def _takes_part(request: Mapping[str, Any], policy: CachePolicy, options: CallOptions) -> bool:
+    """Whether this conversation is part of the roll-out."""
+    if policy.rollout >= 1:
+        return True
+    return in_rollout(policy.rollout, options.conversation or first_message(request))
 
 
 def _unsupported_message(model_id: str, profile: ModelProfile | None) -> str:
@@ -291,15 +327,3 @@ def _unsupported_message(model_id: str, profile: ModelProfile | None) -> str:
         "If it supports prompt caching, tell us how: "
         "langchain_bedrock_cache.profiles.register_profile(...)."
     )
-
-
-def _stack_level() -> int:
-    """Return the stack level of the caller outside this package and the libraries it sits in."""
-    level = 1
-    frame = sys._getframe(1)  # noqa: SLF001
-    while frame.f_back is not None:
-        if not frame.f_globals.get("__name__", "").startswith(_INSIDE):
-            break
-        frame = frame.f_back
-        level += 1
-    return level

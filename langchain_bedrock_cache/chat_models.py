@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
 from langchain_aws import ChatBedrockConverse
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import ensure_config
 from pydantic import ConfigDict, Field, model_validator
 
+from langchain_bedrock_cache.batch import BatchedChat
 from langchain_bedrock_cache.client import CachedClient, cached_client
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.rollout import conversation_of
 
 
 class _RequestParams(dict[str, Any]):
     """Parameters on the way to our client, which takes a few more than boto3's."""
 
 
-class ChatBedrockCached(ChatBedrockConverse):
+class ChatBedrockCached(BatchedChat):
     """Chat model on Amazon Bedrock that pays for every stable prompt token once.
 
     A drop-in for `langchain_aws.ChatBedrockConverse`: it takes all its arguments, a `client` of
@@ -28,6 +33,8 @@ class ChatBedrockCached(ChatBedrockConverse):
         cache_policy: When, where and how long to cache; `CachePolicy()` decides by itself. For a
             single call: `model.bind(cache_policy=CachePolicy.off())`.
         prefix_memory: What was seen so far; default: one memory for the process.
+        fallback_clients: Clients of other Regions (or `Route`s to other inference profiles), tried
+            in order when Bedrock throttles or fails.
 
     Example:
         ```python
@@ -38,6 +45,7 @@ class ChatBedrockCached(ChatBedrockConverse):
 
     cache_policy: CachePolicy = Field(default_factory=CachePolicy)
     prefix_memory: PrefixMemory | None = Field(default=None, exclude=True)
+    fallback_clients: Sequence[Any] = Field(default=(), exclude=True, repr=False)
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -48,6 +56,7 @@ class ChatBedrockCached(ChatBedrockConverse):
         *,
         cache_policy: CachePolicy | None = None,
         prefix_memory: PrefixMemory | None = None,
+        fallback_clients: Sequence[Any] = (),
     ) -> Self:
         """Return a cached model with every setting of an existing one, its client included.
 
@@ -55,6 +64,7 @@ class ChatBedrockCached(ChatBedrockConverse):
             model: Such as `init_chat_model("bedrock_converse:...")` returns; not changed.
             cache_policy: As in the constructor.
             prefix_memory: As in the constructor.
+            fallback_clients: As in the constructor.
 
         Raises:
             TypeError: If `model` is not a `ChatBedrockConverse`.
@@ -74,6 +84,7 @@ class ChatBedrockCached(ChatBedrockConverse):
             **values,
             cache_policy=cache_policy or CachePolicy(),
             prefix_memory=prefix_memory,
+            fallback_clients=fallback_clients,
         )
         cached.client = model.client  # wraps it
         return cached
@@ -93,16 +104,47 @@ class ChatBedrockCached(ChatBedrockConverse):
         if isinstance(client, CachedClient):
             # A client the user wrapped keeps its policy and memory, unless the model names its own.
             policy = self.cache_policy if "cache_policy" in self.model_fields_set else None
-            wrapped = cached_client(client, policy=policy, memory=self.prefix_memory)
         else:
-            wrapped = cached_client(client, policy=self.cache_policy, memory=self.prefix_memory)
-        return wrapped  # type: ignore[no-any-return]
+            policy = self.cache_policy
+        wrapped: CachedClient = cached_client(
+            client, policy=policy, memory=self.prefix_memory, fallbacks=self.fallback_clients
+        )
+        return wrapped
 
-    def _converse_params(self, *, cachePolicy: CachePolicy | None = None, **kwargs: Any) -> Any:  # noqa: N803
+    def _generate(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        kwargs = self._with_conversation(kwargs, run_manager)
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+    def _stream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> Iterator[ChatGenerationChunk]:
+        kwargs = self._with_conversation(kwargs, run_manager)
+        yield from super()._stream(messages, stop, run_manager, **kwargs)
+
+    def _with_conversation(self, kwargs: dict[str, Any], run_manager: Any) -> dict[str, Any]:
+        """Add the ID of the conversation, where a gradual roll-out asks for it."""
+        policy = kwargs.get("cache_policy") or self.cache_policy
+        if policy.rollout >= 1:
+            return kwargs
+        metadata = getattr(run_manager, "metadata", None)
+        conversation = conversation_of(ensure_config().get("configurable"), metadata)
+        return {**kwargs, "conversation": conversation}
+
+    def _converse_params(
+        self,
+        *,
+        cachePolicy: CachePolicy | None = None,  # noqa: N803 # langchain-aws makes it camel case
+        conversation: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """Pass what the planner needs on to the client, beside the request."""
         params = _RequestParams(super()._converse_params(**kwargs))
         if cachePolicy is not None:
             params["cache_policy"] = cachePolicy
+        if conversation is not None:
+            params["conversation_id"] = conversation
         if self.base_model_id:
             params["base_model_id"] = self.base_model_id
         return params
@@ -121,7 +163,9 @@ class ChatBedrockCached(ChatBedrockConverse):
         """Serialize the policy as plain data."""
         if self.cache_policy == CachePolicy():
             return {}
-        return {"cache_policy": asdict(self.cache_policy)}
+        settings = asdict(self.cache_policy)
+        del settings["tenant_key"]  # a secret: it comes from the environment where this is loaded
+        return {"cache_policy": settings}
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:

@@ -50,12 +50,15 @@ def has_points(request: Request) -> bool:
     return any(_is_point(b) for blocks in lists for b in blocks)
 
 
-def read_converse(request: Request, profile: ModelProfile | None = None) -> Prefix:
+def read_converse(
+    request: Request, profile: ModelProfile | None = None, *, locality: str = ""
+) -> Prefix:
     """Read a Converse or ConverseStream request into prefix form.
 
     Args:
         request: Keyword arguments of `client.converse`, or the decoded JSON body; not modified.
         profile: Decides where `toolChoice` enters the prefix; `None` reads it as Claude does.
+        locality: Where the prompt cache is, a Region say; another place makes another prefix.
 
     Returns:
         The prefix, with the application's own cache points as `marks`.
@@ -66,7 +69,7 @@ def read_converse(request: Request, profile: ModelProfile | None = None) -> Pref
     """
     choice = _tool_choice(request)
     choice_first = profile is not None and profile.tool_choice_scope == "tools"
-    prefix = Prefix(_seed(request, profile, choice if choice_first else ""))
+    prefix = Prefix(_seed(request, profile, choice if choice_first else "", locality))
     _read_list(prefix, _tools(request), "tools", -1, "", b"tools|")
     prefix.tools = len(prefix)
     _read_list(prefix, request.get("system") or (), "system", -1, "", b"system|")
@@ -113,6 +116,16 @@ def strip_points(request: Request) -> dict[str, Any]:
     return _map_lists(request, lambda blocks: [b for b in blocks if not _is_point(b)])
 
 
+def without_tool_points(request: Request) -> tuple[dict[str, Any], bool]:
+    """Return the request without cache points in tools, and whether there were any."""
+    out = dict(request)
+    tools = _tools(out)
+    if not any(map(_is_point, tools)):
+        return out, False
+    out["toolConfig"] = {**out["toolConfig"], "tools": [t for t in tools if not _is_point(t)]}
+    return out, True
+
+
 def without_stated_ttls(request: Request) -> dict[str, Any]:
     """Return the request with the default lifetime left out of its cache points.
 
@@ -149,8 +162,9 @@ def _tool_choice(request: Request) -> str:
     return "" if kind in ("auto", "none") else f"{json.dumps(choice, sort_keys=True)}|"
 
 
-def _seed(request: Request, profile: ModelProfile | None, choice: str) -> bytes:
+def _seed(request: Request, profile: ModelProfile | None, choice: str, locality: str) -> bytes:
     model = profile.id if profile else str(request.get("modelId"))
+    model += f"@{locality}" if locality else ""
     fields = {k: request[k] for k in _PROMPT_FIELDS if request.get(k)}
     extra = json.dumps(fields, sort_keys=True, default=str) if fields else ""
     return _digest(f"{model}|{choice}|{extra}".encode())

@@ -33,6 +33,13 @@ class CachePolicy:
         min_tokens: Cache nothing shorter than this; the model's own minimum applies in any case.
         unsupported_model_behavior: What to do about a model without explicit prompt caching:
             send without points and say nothing, warn once, or raise `UnsupportedModelError`.
+        single_flight_seconds: How long a call waits at most for another one that is writing the
+            prefix it would read; 0: not at all. Batches always wait (`ChatBedrockCached.batch`).
+        rollout: Share of conversations (0 to 1) that are cached; the others are sent as they are.
+            A conversation never changes sides. See `rollout_report`.
+        tenant: Whose calls these are: no other tenant's calls find their prompts in the cache. It
+            puts a salt of some 20 tokens before the system prompt; see `tenants`.
+        tenant_key: Secret for the salt; default: `LANGCHAIN_BEDROCK_CACHE_TENANT_KEY`.
 
     Raises:
         CachePolicyError: If a value is unknown, or values contradict each other.
@@ -44,6 +51,10 @@ class CachePolicy:
     section_ttls: Mapping[Section, CacheTTL] = field(default_factory=dict)
     min_tokens: int = 0
     unsupported_model_behavior: UnsupportedModelBehavior = "warn"
+    single_flight_seconds: float = 0.0
+    rollout: float = 1.0
+    tenant: str | None = None
+    tenant_key: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Check every value and the TTL order."""
@@ -65,6 +76,11 @@ class CachePolicy:
             _check("section_ttls", ttl, get_args(CacheTTL))
         if self.min_tokens < 0:
             msg = f"min_tokens is {self.min_tokens}, but must be 0 (the model's own) or more."
+            raise CachePolicyError(msg)
+        _check_number("single_flight_seconds", self.single_flight_seconds, float("inf"))
+        _check_number("rollout", self.rollout, 1.0)
+        if self.tenant is not None and not (isinstance(self.tenant, str) and self.tenant):
+            msg = f"tenant is {self.tenant!r}; give a string that is not empty, or None."
             raise CachePolicyError(msg)
         self._check_ttl_order()
 
@@ -117,4 +133,11 @@ def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         choices = ", ".join(repr(a) for a in allowed)
         msg = f"{name} is {value!r}; choose one of {choices}."
+        raise CachePolicyError(msg)
+
+
+def _check_number(name: str, value: object, highest: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
+        limit = "or more" if highest == float("inf") else f"to {highest:g}"
+        msg = f"{name} is {value!r}, but must be a number, 0 {limit}."
         raise CachePolicyError(msg)

@@ -1,0 +1,79 @@
+"""One call on its way: what it asks for itself, and what is sent. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_bedrock_cache.memory import Commitment
+from langchain_bedrock_cache.plan import CachePlan
+from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.single_flight import Flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What one call may say for itself.
+
+    Attributes:
+        policy: Replaces the client's policy for this call.
+        hint: langchain-aws's `cache_control` argument.
+        base_model: The base model ID behind an ARN that does not name its model.
+        conversation: ID of the conversation, for a gradual roll-out; default: its first message.
+        locality: Where the prompt cache is: prompts sent elsewhere are not in it.
+    """
+
+    policy: CachePolicy | None = None
+    hint: Mapping[str, Any] | None = None
+    base_model: str | None = None
+    conversation: str | None = None
+    locality: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedCall:
+    """A request ready to be sent, and what to do with the answer.
+
+    Attributes:
+        request: What to send.
+        original: What to send if Bedrock refuses the added points.
+        plan: Where the points went, and why.
+        commitment: For the memory; `None` if the call was not planned.
+        profile: The model; `None` if unknown.
+        refused: What Bedrock refused in an earlier attempt at this call.
+        flight: What others may wait for; `None` if this call writes nothing new.
+        ahead: What this call should wait for, for `patience_seconds` at most.
+        patience_seconds: See `ahead`.
+    """
+
+    request: dict[str, Any]
+    original: dict[str, Any]
+    plan: CachePlan
+    commitment: Commitment | None = None
+    profile: ModelProfile | None = None
+    refused: str | None = None
+    flight: Flight | None = None
+    ahead: Flight | None = None
+    patience_seconds: float = 0.0
+
+    def report(self) -> dict[str, Any]:
+        """Return the plan as plain data for response metadata; no prompt text."""
+        return {
+            "points": [
+                {
+                    "section": p.place.section,
+                    "message": p.place.message,
+                    "block": p.place.block,
+                    "ttl": p.ttl,
+                    "origin": p.origin,
+                }
+                for p in self.plan.points
+            ],
+            "skipped": [
+                {"section": s.section, "reason": s.reason, "detail": s.detail}
+                for s in self.plan.skipped
+            ],
+            "refused": self.refused,
+        }
