@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.documents import BaseDocumentTransformer
 from langchain_core.language_models import LanguageModelLike
 from langchain_core.output_parsers import BaseOutputParser, StrOutputParser
-from langchain_core.prompts import BasePromptTemplate
+from langchain_core.prompts import (
+    BasePromptTemplate,
+    ChatPromptTemplate,
+    SystemMessagePromptTemplate,
+)
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableLambda
 
 from langchain_bedrock_cache.client import CachedClient
@@ -69,7 +74,10 @@ def create_cached_stuff_documents_chain(
     formatted: Runnable[dict[str, Any], Any] = cut
     if order is not None:
         formatted = _ordering(order, document_variable_name) | cut
-    chain = formatted | with_cache_points(llm) | (output_parser or StrOutputParser())
+    model = with_cache_points(llm)
+    if _in_system(prompt, document_variable_name):
+        model = with_lifetime_of_documents(model)
+    chain = formatted | model | (output_parser or StrOutputParser())
     return chain.with_config(run_name="stuff_documents_chain")
 
 
@@ -82,13 +90,50 @@ def with_cache_points(llm: LanguageModelLike) -> LanguageModelLike:
     """
     from langchain_aws import ChatBedrockConverse  # noqa: PLC0415 - a heavy import
 
-    model: Any = llm
-    while isinstance(model, RunnableBinding):
-        model = model.bound
+    model, _ = _unbound(llm)
     if not isinstance(model, ChatBedrockConverse) or isinstance(model.client, CachedClient):
         return llm
     model_id = model.base_model_id or model.model_id
     return CachePointTransformer(model=model_id) | llm
+
+
+def with_lifetime_of_documents(llm: LanguageModelLike) -> LanguageModelLike:
+    """Return a model that expects documents in the system prompt, which come and go.
+
+    System prompts usually come back for hours, and are written for an hour, at 2.0 times the input
+    price; the questions on a document follow each other within minutes. A policy that says
+    anything about lifetimes is left alone.
+
+    Args:
+        llm: A `ChatBedrockCached`, also under `bind`; everything else is returned as it is.
+    """
+    from langchain_bedrock_cache.chat_models import ChatBedrockCached  # noqa: PLC0415 - heavy
+
+    model, bound = _unbound(llm)
+    if not isinstance(model, ChatBedrockCached):
+        return llm
+    policy = bound.get("cache_policy") or model.cache_policy
+    if policy.mode != "auto" or policy.ttl != "auto" or policy.section_ttls:
+        return llm
+    return llm.bind(cache_policy=replace(policy, section_ttls={"system": "5m"}))
+
+
+def _unbound(llm: LanguageModelLike) -> tuple[Any, dict[str, Any]]:
+    """Return the model under all bindings, and what they bind."""
+    model: Any = llm
+    bound: dict[str, Any] = {}
+    while isinstance(model, RunnableBinding):
+        bound = {**model.kwargs, **bound}
+        model = model.bound
+    return model, bound
+
+
+def _in_system(prompt: BasePromptTemplate[Any], variable: str) -> bool:
+    """Whether a prompt has a variable in its system prompt."""
+    return isinstance(prompt, ChatPromptTemplate) and any(
+        isinstance(message, SystemMessagePromptTemplate) and variable in message.input_variables
+        for message in prompt.messages
+    )
 
 
 def _ordering(
