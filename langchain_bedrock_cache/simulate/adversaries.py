@@ -1,14 +1,13 @@
 """Made-up traffic on which caching should lose, to show that `auto` does not.
 
-Each function yields `(at_seconds, session, request)` for ever, in time order; `adversary_traffic`
-takes as many calls as asked for. Prompts are long enough for every model's minimum.
+Each function yields `(at_seconds, session, request)` for so many calls, in time order. Prompts are
+long enough for every model's minimum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from itertools import count, islice
 from typing import Any
 
 from langchain_bedrock_cache.converse import read_converse
@@ -25,74 +24,80 @@ _TURNS = 10  # of a conversation
 _WIDE_TURN_TOOLS = 25  # parallel tool calls: 50 blocks a turn, where Claude looks back 21
 
 
-def never_repeats() -> Iterator[Step]:
+def never_repeats(calls: int) -> Iterator[Step]:
     """Yield requests that share nothing: new system prompt, document and question every time."""
-    for n in count():
+    for n in range(calls):
         yield n * _SECONDS_BETWEEN_CALLS, f"{n}", _ask(f"{n}")
 
 
-def never_alike() -> Iterator[Step]:
+def never_alike(calls: int) -> Iterator[Step]:
     """Yield requests that share nothing, not even their shape: each looks like a new application.
 
     What is learned about one kind of request says nothing about the next.
     """
-    for n in count():
+    for n in range(calls):
         request = _ask(f"{n}", system_chars=round(_LONG_CHARS * 1.2 ** (n % 17)))
         tools = [_tool(f"tool_{n}_{i}") for i in range(n % 13)]
         yield n * _SECONDS_BETWEEN_CALLS, f"{n}", request | _tool_config(tools)
 
 
-def repeats_once() -> Iterator[Step]:
+def repeats_once(calls: int) -> Iterator[Step]:
     """Yield every request twice, with another one between, and then never again."""
-    for n in count():
+    for n in range(calls):
         key = n // 2 + 1 if n % 2 else max(n // 2 - 1, 0)  # 0, 1, 0, 2, 1, 3, 2, 4, ...
         yield n * _SECONDS_BETWEEN_CALLS, f"{n}", _ask(f"{key}")
 
 
-def dated_system() -> Iterator[Step]:
+def dated_system(calls: int) -> Iterator[Step]:
     """Yield requests whose long system prompt begins with the time of the call."""
     rules = _text("rules", _LONG_CHARS)
-    for n in count():
+    for n in range(calls):
         at = n * _SECONDS_BETWEEN_CALLS
         system = f"It is {at:012.3f} seconds past midnight.\n{rules}"
         yield at, f"{n}", _converse(system, [_user(_text("document", _LONG_CHARS), f"Why {n}?")])
 
 
-def wide_turns() -> Iterator[Step]:
+def wide_turns(calls: int) -> Iterator[Step]:
     """Yield agent conversations that add more than 21 blocks a turn."""
-    for session in count():
-        messages = [_user(_text(f"task {session}", _LONG_CHARS))]
-        for turn in range(_TURNS):
-            at = (session * _TURNS + turn) * _SECONDS_BETWEEN_CALLS
-            yield at, f"{session}", _converse("You are an agent.", messages)
-            messages = [*messages, *_parallel_calls(session, turn)]
+    messages: list[Request] = []
+    for n in range(calls):
+        session, turn = divmod(n, _TURNS)
+        if turn == 0:
+            messages = [_user(_text(f"task {session}", _LONG_CHARS))]
+        yield n * _SECONDS_BETWEEN_CALLS, f"{session}", _converse("You are an agent.", messages)
+        messages = [*messages, *_parallel_calls(session, turn)]
 
 
-def pauses(seconds: float) -> Iterator[Step]:
-    """Yield conversations that wait the same time before every turn.
+def pauses(calls: int, *, seconds: float) -> Iterator[Step]:
+    """Yield conversations that wait the same time before every call.
 
     Args:
-        seconds: Between one call and the next of a conversation, and between conversations.
+        calls: How many.
+        seconds: Between one call and the next.
     """
-    for session in count():
-        system = _text(f"system {session}", _LONG_CHARS)
-        messages = [_user(_text(f"task {session}", _LONG_CHARS))]
-        for turn in range(_TURNS):
-            at = (session * _TURNS + turn) * seconds
-            yield at, f"{session}", _converse(system, messages)
-            answer = _text(f"answer {session}/{turn}", 4 * _QUESTION_CHARS)
-            question = _text(f"question {session}/{turn}", _QUESTION_CHARS)
-            messages = [*messages, _assistant(answer), _user(question)]
+    messages: list[Request] = []
+    for n in range(calls):
+        session, turn = divmod(n, _TURNS)
+        if turn == 0:
+            messages = [_user(_text(f"task {session}", _LONG_CHARS))]
+        yield (
+            n * seconds,
+            f"{session}",
+            _converse(_text(f"system {session}", _LONG_CHARS), messages),
+        )
+        answer = _text(f"answer {session}/{turn}", 4 * _QUESTION_CHARS)
+        question = _text(f"question {session}/{turn}", _QUESTION_CHARS)
+        messages = [*messages, _assistant(answer), _user(question)]
 
 
-ADVERSARIES: Mapping[str, Callable[[], Iterator[Step]]] = {
+ADVERSARIES: Mapping[str, Callable[[int], Iterator[Step]]] = {
     "never repeats": never_repeats,
     "never repeats, never looks alike": never_alike,
     "repeats each prompt once": repeats_once,
     "date in the system prompt": dated_system,
     "more than 21 blocks a turn": wide_turns,
-    "pauses just over 5 minutes": partial(pauses, 301.0),
-    "pauses just over an hour": partial(pauses, 3601.0),
+    "pauses just over 5 minutes": partial(pauses, seconds=301.0),
+    "pauses just over an hour": partial(pauses, seconds=3601.0),
 }
 """Every adversary by name."""
 
@@ -114,7 +119,7 @@ def adversary_traffic(name: str, *, calls: int, model_id: str, profile: ModelPro
             profile=profile,
             prefix=read_converse(request, profile),
         )
-        for at, session, request in islice(ADVERSARIES[name](), calls)
+        for at, session, request in ADVERSARIES[name](calls)
     ]
     return to_traffics(read, source=name)[0]
 

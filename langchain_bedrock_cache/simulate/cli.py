@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
             )
         _write(result, json_path=args.json, plot_path=args.plot)
     except (BedrockCacheError, ImportError, OSError, ValueError) as error:
-        _console(stderr=True).print(f"simulate: {error}", style="red", highlight=False)
+        _say(f"simulate: {error}")
         return 2
     return 0 if result.traffics else 1
 
@@ -139,7 +139,12 @@ def _write(result: SimulationResult, *, json_path: str | None, plot_path: str | 
     if not result.traffics:
         notes.append("No call could be read: nothing to simulate.")
     for note in notes:
-        _console(stderr=True).print(note, highlight=False, markup=False)
+        _say(note)
+
+
+def _say(message: str) -> None:
+    # No markup: messages hold brackets that mean what they say, as in "[plot]".
+    _console(stderr=True).print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

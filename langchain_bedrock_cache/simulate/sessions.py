@@ -215,13 +215,7 @@ def _with_filler(row: Row) -> list[dict[str, Any]]:
         }
         uses = [(key, size) for kind, key, size in parts if kind == "tool_use"]
         if uses:
-            message["tool_calls"] = [
-                {
-                    "id": key,
-                    "function": {"name": "tool", "arguments": {"input": _filler(key, size)}},
-                }
-                for key, size in uses
-            ]
+            message["tool_calls"] = [_unrecorded_use(key, size) for key, size in uses]
             open_calls = [key for key, _ in uses]
         if role == "tool" and open_calls:
             message["tool_call_id"] = open_calls.pop(0)

@@ -202,6 +202,26 @@ def test_for_one_block_the_bound_is_exact(gaps: list[float], model: str) -> None
     assert bound_of(traffic) == pytest.approx(best)
 
 
+_TREE = [[A], [A, B], [A, text(1500, "cc")], [text(2500, "dd")]]
+_CALL = st.tuples(_GAPS, st.sampled_from(_TREE))
+
+
+@settings(max_examples=60, deadline=None)
+@given(calls=st.lists(_CALL, min_size=2, max_size=4))
+def test_not_even_the_best_of_all_placements_beats_the_bound(
+    calls: list[tuple[float, list[Any]]],
+) -> None:
+    """Where all combinations of points can be tried, the cheapest still pays the bound or more."""
+    times = [sum(gap for gap, _ in calls[: n + 1]) for n in range(len(calls))]
+    traffic = blocks_at(*((at, blocks) for at, (_, blocks) in zip(times, calls, strict=True)))
+    end, hour = [Point(1)], [Point(1, "1h")]
+    short = [[], end, hour]
+    long = [*short, [Point(2)], [Point(2, "1h")], [*end, Point(2)], [*hour, Point(2)]]
+    choices = [short if len(call.prefix) == 1 else long for call in traffic.calls]
+    best = min(cost_of(traffic, points) for points in product(*choices))
+    assert best >= bound_of(traffic) - 1e-6
+
+
 _BLOCKS = st.sampled_from(
     [
         text(300, "aa"),
@@ -246,7 +266,7 @@ def accepted_points(draw: st.DrawFn, traffic: Traffic) -> list[list[Point]]:
     return chosen
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), traffic=traffics())
 def test_no_policy_beats_the_bound(data: st.DataObject, traffic: Traffic) -> None:
     """Whatever points a policy places, as long as Bedrock takes them, it pays the bound or more."""

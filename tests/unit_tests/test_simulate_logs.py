@@ -217,6 +217,14 @@ def test_other_claude_blocks_keep_their_kind(block: Any, kind: str, tokens: int)
     assert prefix.chars[-1] >= 3 * tokens
 
 
+def test_a_claude_body_needs_nothing_but_messages() -> None:
+    """System prompt, tools and content may be missing or empty."""
+    body = {"anthropic_version": "x", "messages": [{"role": "user", "content": "Hi"}]}
+    assert read(log(body, operation="InvokeModel")).prefix.kinds == ["text"]
+    empty = {**body, "messages": [{"role": "user", "content": ""}]}
+    assert read(log(empty, operation="InvokeModel")).prefix.kinds == []
+
+
 @pytest.mark.parametrize("choice", [None, {"type": "auto"}, {"type": "none"}])
 def test_a_free_choice_of_tools_is_the_same_prompt(choice: Any) -> None:
     """Auto, none and no tool choice are one prefix; a forced tool is another."""
