@@ -133,7 +133,7 @@ def _allowed(order: Sequence[int], total: int, shift: int) -> Iterator[int]:
     """
     position = len(order)
     overdue = position - shift
-    if overdue >= 0 and overdue not in order:
+    if 0 <= overdue < total and overdue not in order:
         yield overdue
         return
     for rank in range(max(0, overdue), min(total, position + shift + 1)):

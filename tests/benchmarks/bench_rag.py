@@ -1,0 +1,195 @@
+"""What the order of retrieved chunks is worth: BM25 over real documents, questions in random order.
+
+Run with `BEDROCK_CACHE_WORKLOADS=... python tests/benchmarks/bench_rag.py`, the folder with the
+SQuALITY documents. Each row is 200 questions on 40 documents, the best 8 chunks of all of them a
+question, one every few seconds, on the emulated cache. Costs are shares of what the same requests
+cost without caching.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_aws import ChatBedrockConverse
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnablePassthrough
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+from pydantic import ConfigDict
+from rank_bm25 import BM25Okapi  # type: ignore[import-untyped] # it has none
+
+from langchain_bedrock_cache import ChatBedrockCached, PrefixMemory
+from langchain_bedrock_cache.converse import read_converse, strip_points
+from langchain_bedrock_cache.demo.clock import SimulatedClock
+from langchain_bedrock_cache.documents import CacheOrderedRetriever, PrefixOrder, split_stable
+from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.pricing import price_multipliers
+from langchain_bedrock_cache.profiles import find_profile
+from langchain_bedrock_cache.simulate.bound import lower_bound
+from langchain_bedrock_cache.simulate.traffic import ReadCall, to_traffics
+
+MODEL = "us.anthropic.claude-opus-4-8"
+DOCUMENTS = 40
+TOP = 8
+CHUNK_TOKENS = (200, 400, 800)
+CHARS_PER_TOKEN = 3
+SECONDS_BETWEEN_QUESTIONS = 3.0
+PROMPT = ChatPromptTemplate(
+    [
+        ("system", "Answer the question from the passages."),
+        ("human", "Passages:\n{context}\n\nQuestion: {question}"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One run.
+
+    Attributes:
+        cost: Share of the cost without caching.
+        bound: The least that any placement of points could cost, in this order; same unit.
+        reordered: Share of the requests that came in another order than relevance.
+    """
+
+    cost: float
+    bound: float
+    reordered: float
+
+
+class BM25Retriever(BaseRetriever):
+    """The best chunks by BM25."""
+
+    chunks: list[Document]
+    index: BM25Okapi
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @classmethod
+    def of(cls, chunks: list[Document]) -> BM25Retriever:
+        """Return a retriever for chunks."""
+        return cls(chunks=chunks, index=BM25Okapi([_words(c.page_content) for c in chunks]))
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        found: list[Document] = self.index.get_top_n(_words(query), self.chunks, n=TOP)
+        return found
+
+
+def read_workload(folder: str, *, documents: int) -> list[dict[str, Any]]:
+    """Return documents with their questions."""
+    spec = importlib.util.spec_from_file_location("workload_reader", Path(folder) / "load.py")
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(folder)
+    reader = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reader)
+    rows: list[dict[str, Any]] = reader.read("rag_squality")[:documents]
+    return rows
+
+
+def chunks_of(rows: Sequence[dict[str, Any]], *, tokens: int) -> list[Document]:
+    """Split documents as tutorials do, without overlap."""
+    splitter = RecursiveCharacterTextSplitter(chunk_size=tokens * CHARS_PER_TOKEN, chunk_overlap=0)
+    return splitter.create_documents([row["document"] for row in rows])
+
+
+def questions_of(rows: Sequence[dict[str, Any]], *, seed: int) -> list[str]:
+    """Return all questions in random order."""
+    questions = [
+        q if isinstance(q, str) else q["question"] for row in rows for q in row["questions"]
+    ]
+    random.Random(seed).shuffle(questions)
+    return questions
+
+
+def measure(
+    chunks: list[Document], questions: Sequence[str], *, max_shift: int | None, seconds: float
+) -> Row:
+    """Ask all questions of a retriever in cache order (`max_shift=0`: in order of relevance)."""
+    clock = SimulatedClock()
+    emulator = BedrockEmulator(clock=clock, chars_per_token=CHARS_PER_TOKEN, capture_requests=True)
+    client = emulator.client()
+    order = PrefixOrder(max_shift=max_shift, clock=clock)
+    retriever = CacheOrderedRetriever(retriever=BM25Retriever.of(chunks), order=order)
+    model: ChatBedrockConverse = ChatBedrockCached(
+        model_id=MODEL,
+        client=client,
+        bedrock_client=client,
+        prefix_memory=PrefixMemory(clock=clock),
+    )
+    chain = {"context": retriever, "question": RunnablePassthrough()} | split_stable(PROMPT) | model
+    for question in questions:
+        chain.invoke(question)
+        clock.advance(seconds)
+    without = sum(r.input_tokens for r in emulator.ledger)
+    return Row(
+        cost=_cost(emulator) / without,
+        bound=_bound(emulator, seconds) / without,
+        reordered=order.counts.reordered_ratio,
+    )
+
+
+def _cost(emulator: BedrockEmulator) -> float:
+    prices = price_multipliers(MODEL)
+    return sum(
+        r.uncached_input_tokens
+        + r.cache_read_tokens * prices.read
+        + r.cache_write_5m_tokens * prices.write_5m
+        + r.cache_write_1h_tokens * prices.write_1h
+        for r in emulator.ledger
+    )
+
+
+def _bound(emulator: BedrockEmulator, seconds: float) -> float:
+    profile = find_profile(MODEL)
+    if profile is None:
+        raise LookupError(MODEL)
+    calls = [
+        ReadCall(
+            at_seconds=n * seconds,
+            session="",
+            model_id=MODEL,
+            profile=profile,
+            prefix=read_converse({"modelId": MODEL, **strip_points(request)}, profile),
+        )
+        for n, request in enumerate(emulator.requests)
+    ]
+    [traffic] = to_traffics(calls, source="bench", chars_per_token=float(CHARS_PER_TOKEN))
+    return lower_bound(traffic, price_multipliers(MODEL))
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c.lower() if c.isalnum() else " " for c in text).split()
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    folder = os.environ.get("BEDROCK_CACHE_WORKLOADS")
+    if not folder:
+        sys.exit("Set BEDROCK_CACHE_WORKLOADS to the folder with the SQuALITY documents.")
+    rows = read_workload(folder, documents=DOCUMENTS)
+    questions = questions_of(rows, seed=0)
+    print(f"{len(questions)} questions, {len(rows)} documents, top {TOP}; no caching = 1")
+    print(f"{'chunk tokens':>12}  {'order':<24}{'cost':>8}{'bound':>8}{'reordered':>11}")
+    for tokens in CHUNK_TOKENS:
+        chunks = chunks_of(rows, tokens=tokens)
+        for title, max_shift in (("relevance", 0), ("cache, shift <= 2", 2), ("cache", None)):
+            row = measure(chunks, questions, max_shift=max_shift, seconds=SECONDS_BETWEEN_QUESTIONS)
+            print(
+                f"{tokens:>12}  {title:<24}{row.cost:>8.4f}{row.bound:>8.4f}{row.reordered:>11.0%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
