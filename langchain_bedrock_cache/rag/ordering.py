@@ -19,11 +19,13 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 from langchain_bedrock_cache.rag.sequences import Candidate, SentSequences
 
 Order = Literal["cache", "relevance"]
 """Which order documents are sent in."""
+
+# Claude takes 2.9 to 3.2 characters a token on real prompts.
+_CHARS_PER_TOKEN = 3.0
 
 
 def page_content_of(document: Document) -> str:
@@ -56,13 +58,14 @@ class PrefixOrder(BaseDocumentTransformer):
 
     The prompt cache holds prefixes, so five of eight documents in common are worth nothing if they
     come in another order. Documents keep the order of a request that is still cached, as far as
-    that goes, and those that come back often go before others; ties keep their relevance. Models
-    mind the order a little: limit it with `max_shift`, or choose `"relevance"`.
+    that goes, and those that keep coming back go before others; all others, and ties, stay in order
+    of relevance, and nothing moves for a prefix too short to be cached. Models mind the order a
+    little: limit it with `max_shift`, or choose `"relevance"`.
 
     Args:
         order: `"cache"`, or `"relevance"` to leave the order alone and only drop duplicates.
         max_shift: By how many ranks a document may move; `None` for any number.
-        ttl: How long a request stays cached: that of your cache points.
+        min_tokens: Your model's minimum for a cache point; default: that of most Claude models.
         key: What makes two documents the same; default: their text.
         clock: Seconds.
         max_entries: Documents and sequences remembered, as hashes; the oldest are forgotten first.
@@ -76,20 +79,21 @@ class PrefixOrder(BaseDocumentTransformer):
         *,
         order: Order = "cache",
         max_shift: int | None = None,
-        ttl: CacheTTL = "5m",
+        min_tokens: int = 1024,
         key: Callable[[Document], str] = page_content_of,
         clock: Callable[[], float] = time.time,
         max_entries: int = 20_000,
     ) -> None:
-        _check("order", order, get_args(Order))
-        _check("ttl", ttl, get_args(CacheTTL))
+        if order not in get_args(Order):
+            msg = f"order is {order!r}; choose one of {', '.join(map(repr, get_args(Order)))}."
+            raise CachePolicyError(msg)
         if max_shift is not None and max_shift < 0:
             msg = f"max_shift is {max_shift}; use 0 (no document moves) or more, or None for any."
             raise CachePolicyError(msg)
         self._max_shift = 0 if order == "relevance" else max_shift
         self._key = key
         self._sequences = SentSequences(
-            clock=clock, lifetime_seconds=TTL_SECONDS[ttl], max_entries=max_entries
+            clock=clock, min_chars=min_tokens * _CHARS_PER_TOKEN, max_entries=max_entries
         )
         self._counts = OrderCounts()
         self._lock = threading.Lock()
@@ -191,9 +195,3 @@ class CacheOrderedRetriever(BaseRetriever):
     ) -> list[Document]:
         found = await self.retriever.ainvoke(query, {"callbacks": run_manager.get_child()})
         return self.order.transform_documents(found, sent=sent)
-
-
-def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        msg = f"{name} is {value!r}; choose one of {', '.join(map(repr, allowed))}."
-        raise CachePolicyError(msg)
