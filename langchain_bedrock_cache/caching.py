@@ -123,12 +123,17 @@ class CallPlanner:
         except Exception:  # noqa: BLE001 # no answer is lost over what it says it used
             _logger.warning("The usage of an answer cannot be read; nothing is learned from it.")
 
-    def failed(self, call: PreparedCall) -> None:
-        """Take back what was assumed of a call that failed."""
-        if call.flight is not None:
-            self.flights.land(call.flight, failed=True)
+    def failed(self, call: PreparedCall, *, nothing_live: bool = False) -> None:
+        """Take back what was assumed of a call that failed.
+
+        Args:
+            call: The call.
+            nothing_live: Whether the call that was to write what this one reads failed as well.
+        """
         if call.commitment is not None:
-            self.memory.cancel(call.commitment)
+            self.memory.cancel(call.commitment, nothing_live=nothing_live)
+        if call.flight is not None:  # last: who comes now must not see what was assumed
+            self.flights.land(call.flight, failed=True)
 
     def without_points(self, call: PreparedCall, refusal: Refusal) -> PreparedCall | None:
         """Return the same call without the added points, after Bedrock refused it.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
 from langchain_aws import ChatBedrockConverse
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import ensure_config
 from pydantic import ConfigDict, Field, model_validator
 
@@ -111,26 +110,45 @@ class ChatBedrockCached(BatchedChat):
         )
         return wrapped
 
-    def _generate(
-        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> ChatResult:
-        kwargs = self._with_conversation(kwargs, run_manager)
-        return super()._generate(messages, stop, run_manager, **kwargs)
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        """Call the model; see `ChatBedrockConverse`."""
+        return super().invoke(input, config, **self._with_conversation(config, kwargs))
 
-    def _stream(
-        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> Iterator[ChatGenerationChunk]:
-        kwargs = self._with_conversation(kwargs, run_manager)
-        yield from super()._stream(messages, stop, run_manager, **kwargs)
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        """Call the model; see `ChatBedrockConverse`."""
+        return await super().ainvoke(input, config, **self._with_conversation(config, kwargs))
 
-    def _with_conversation(self, kwargs: dict[str, Any], run_manager: Any) -> dict[str, Any]:
-        """Add the ID of the conversation, where a gradual roll-out asks for it."""
+    def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]:  # noqa: A002
+        """Stream the answer; see `ChatBedrockConverse`."""
+        yield from super().stream(input, config, **self._with_conversation(config, kwargs))
+
+    async def astream(
+        self,
+        input: Any,  # noqa: A002
+        config: Any = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[Any]:
+        """Stream the answer; see `ChatBedrockConverse`."""
+        kwargs = self._with_conversation(config, kwargs)
+        async for chunk in super().astream(input, config, **kwargs):
+            yield chunk
+
+    def _with_conversation(self, config: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Add the ID of the conversation, where a gradual roll-out asks for it.
+
+        Only here is the config at hand: LangChain gives `_stream` no run manager.
+        """
         policy = kwargs.get("cache_policy") or self.cache_policy
         if policy.rollout >= 1:
             return kwargs
-        metadata = getattr(run_manager, "metadata", None)
-        conversation = conversation_of(ensure_config().get("configurable"), metadata)
+        config = ensure_config(config)
+        conversation = conversation_of(config.get("configurable"), config.get("metadata"))
         return {**kwargs, "conversation": conversation}
+
+    def _get_llm_string(self, stop: Any = None, **kwargs: Any) -> str:
+        """Leave the conversation out of the key of LangChain's response cache."""
+        kwargs.pop("conversation", None)
+        return super()._get_llm_string(stop, **kwargs)
 
     def _converse_params(
         self,

@@ -172,7 +172,7 @@ class CachedClient:
         while call.ahead is not None:
             if call.ahead.wait(deadline - time.monotonic()) != "failed":
                 break
-            self.planner.failed(call)  # there is nothing to read: the next one writes
+            self.planner.failed(call, nothing_live=True)  # so that the next one writes
             call = self.planner.prepare(request, options)
         return call
 

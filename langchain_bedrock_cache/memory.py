@@ -223,14 +223,20 @@ class PrefixMemory:
                 for record, _ in commitment.entries:
                     record.expires_at = -math.inf
 
-    def cancel(self, commitment: Commitment) -> None:
-        """Take back what `commit` assumed, for a request that failed."""
+    def cancel(self, commitment: Commitment, *, nothing_live: bool = False) -> None:
+        """Take back what `commit` assumed, for a request that failed.
+
+        Args:
+            commitment: What `commit` returned.
+            nothing_live: Whether what was thought to be in the cache is not, since the call that
+                was to write it failed as well.
+        """
         with self._lock:
             now = self._clock()
             for waiting in commitment.waiting:
                 self._room.leave(waiting, now, returned=False)
             for record, expires_at in commitment.entries:
-                record.expires_at = expires_at
+                record.expires_at = -math.inf if nothing_live else expires_at
             commitment.account.refund(prompt=commitment.prompt, saving=commitment.saving)
 
     def _deepest(self, prefix: Prefix) -> int:
