@@ -146,8 +146,6 @@ def _read_sessions(
     end = None if options.limit is None else options.skip + options.limit
     for k, row in enumerate(islice(rows, options.skip, end)):
         try:
-            if not is_session_row(row):
-                raise ValueError  # noqa: TRY301 - the same as a row that breaks its promise
             calls += read_session(
                 row,
                 name=f"{name}/{k}",

@@ -42,9 +42,9 @@ def to_table(result: TrafficResult) -> Table:
         style = "bold" if policy.policy == AUTO or policy is best else None
         table.add_row(*_cells(policy), style=style)
     table.add_section()
-    table.add_row(*_bound_cells("bound", result, result.bound_tokens, result.bound_usd))
+    table.add_row(*_bound_cells("bound", result.bound_tokens, result, _usd(result.bound_usd)))
     if result.kept_ttl_bound_tokens > result.bound_tokens * (1 + _VISIBLE):
-        table.add_row(*_bound_cells("bound, lifetimes kept", result, result.kept_ttl_bound_tokens))
+        table.add_row(*_bound_cells("bound, lifetimes kept", result.kept_ttl_bound_tokens, result))
     return table
 
 
@@ -91,19 +91,18 @@ def _cells(policy: PolicyResult) -> tuple[str, ...]:
     )
 
 
-def _bound_cells(
-    name: str, result: TrafficResult, tokens: float, usd: Decimal | None = None
-) -> tuple[str, ...]:
+def _bound_cells(name: str, tokens: float, result: TrafficResult, usd: str = "") -> tuple[str, ...]:
     over_none, over_bound = tokens / result.prompt_tokens, tokens / result.bound_tokens
-    cost = "" if name != "bound" else _usd(usd)
-    return (name, "", "", "", cost, f"{over_none:.3f}", f"{over_bound:.3f}")
+    return (name, "", "", "", usd, f"{over_none:.3f}", f"{over_bound:.3f}")
 
 
 def _short(tokens: int) -> str:
-    """Return a count with three digits or so: 812, 9.13k, 262M."""
-    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+    """Return a count with about three digits: 812, 9.13k, 262M."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if tokens >= size:
-            return f"{tokens / size:#.3g}".rstrip(".") + unit
+            value = tokens / size
+            digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004 - digits
+            return f"{value:.{digits}f}{unit}"
     return str(tokens)
 
 

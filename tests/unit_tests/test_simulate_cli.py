@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from langchain_bedrock_cache.__main__ import main
 from langchain_bedrock_cache.simulate import SourceReport, simulate
 from langchain_bedrock_cache.simulate.cli import add_arguments, run
 from langchain_bedrock_cache.simulate.logs import SKIP_REASONS
@@ -123,9 +124,16 @@ def test_usd_are_readable_or_unknown(chat: Path, usd: Decimal | None, shown: str
 
 @pytest.mark.parametrize(
     ("tokens", "shown"),
-    [(7, "7"), (999, "999"), (1000, "1.00k"), (45_200, "45.2k"), (262_000_000, "262M"),
-     (1_234_567_890, "1.23G")],
-)  # fmt: skip
+    [
+        (7, "7"),
+        (999, "999"),
+        (1000, "1.00k"),
+        (45_200, "45.2k"),
+        (999_999, "1000k"),
+        (262_000_000, "262M"),
+        (1_234_567_890, "1.23G"),
+    ],
+)
 def test_token_counts_are_short(chat: Path, tokens: int, shown: str) -> None:
     """Three digits and a unit are enough to compare."""
     result = one(chat, "none")
@@ -154,6 +162,14 @@ def test_json_goes_to_standard_output_or_a_file(
     assert command(chat, "--policies", "auto", "--json", file) == 0
     assert capsys.readouterr().out == ""
     assert json.loads(file.read_text(encoding="utf-8")) == expected
+
+
+def test_the_command_is_part_of_the_command_line(
+    chat: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`langchain-bedrock-cache simulate FILE` is this command."""
+    assert main(["simulate", str(chat), "--policies", "none", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["traffics"][0]["calls"] == 9
 
 
 def test_all_options_reach_the_simulation(chat: Path, capsys: pytest.CaptureFixture[str]) -> None:
