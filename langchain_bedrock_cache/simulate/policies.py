@@ -43,7 +43,7 @@ DEFAULT_POLICIES = (
     AS_LOGGED,
     AUTO,
 )
-"""What is simulated unless told otherwise, cheapest to explain first."""
+"""What is simulated unless told otherwise, simplest first."""
 
 Rule = Callable[[Call], Sequence[Point]]
 
@@ -88,8 +88,8 @@ def make_placer(
         workers: Processes that the sessions are spread over, each with a memory of its own.
 
     Returns:
-        The placer; `None` if the policy is not possible: a lifetime or section that the model does
-        not take, or no logged points.
+        The placer; `None` if the policy is not possible: the model does not take its lifetime, or
+        there are no logged points.
 
     Raises:
         CachePolicyError: If no policy has this name.
