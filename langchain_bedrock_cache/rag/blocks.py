@@ -69,6 +69,8 @@ def documents_to_blocks(
     for document in documents:
         if isinstance(document, Blob):
             added = _file_blocks(document, citations=citations, name=name)
+        elif not document.page_content.strip():  # Bedrock refuses blank text
+            added = []
         else:
             added = _text_blocks(format_document(document, prompt), citations=citations, name=name)
         if added and added[0] not in blocks:
@@ -79,8 +81,6 @@ def documents_to_blocks(
 def _text_blocks(
     text: str, *, citations: bool, name: Callable[[bytes], str]
 ) -> list[dict[str, Any]]:
-    if not text.strip():  # Bedrock refuses blank text
-        return []
     if not citations:
         return [{"type": "text", "text": text}]
     return _document_blocks(name(text.encode()), "txt", {"text": text}, citations=True)
