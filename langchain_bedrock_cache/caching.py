@@ -130,10 +130,16 @@ class CallPlanner:
             call: The call.
             nothing_live: Whether the call that was to write what this one reads failed as well.
         """
-        if call.commitment is not None:
+        if call.commitment is None:
+            return
+        if not call.patience_seconds:
             self.memory.cancel(call.commitment, nothing_live=nothing_live)
-        if call.flight is not None:  # last: who comes now must not see what was assumed
-            self.flights.land(call.flight, failed=True)
+            return
+        # Nobody may look between the two: what was assumed would seem live, and nobody to write it.
+        with self.flights.stripe(call.commitment.prefix.digests):
+            self.memory.cancel(call.commitment, nothing_live=nothing_live)
+            if call.flight is not None:
+                self.flights.land(call.flight, failed=True)
 
     def without_points(self, call: PreparedCall, refusal: Refusal) -> PreparedCall | None:
         """Return the same call without the added points, after Bedrock refused it.
@@ -220,6 +226,7 @@ class CallPlanner:
             sighting,
             points=[(p.position, p.ttl) for p in decided.points],
             stakes=decided.stakes,
+            missed=decided.missed,
             saving=decided.saving,
         )
         call = PreparedCall(

@@ -29,7 +29,7 @@ from langchain_bedrock_cache.returns import (
 from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.spending import Account
-from langchain_bedrock_cache.waiting import Stake, Waiting, WaitingRoom
+from langchain_bedrock_cache.waiting import Missed, Stake, Waiting, WaitingRoom
 
 if TYPE_CHECKING:
     from langchain_core.stores import BaseStore
@@ -148,10 +148,12 @@ class PrefixMemory:
             for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
                 self._came_back(prefix, position, scope, now)
             pace = self._pace(prefix, seen, now)
+            live, would_live = self._live(prefix, seen, cuts, now)
             return Sighting(
                 now=now,
                 seen=seen,
-                live=self._live(prefix, seen, cuts, now),
+                live=live,
+                would_live=would_live,
                 cuts=tuple(self._look_up(prefix, seen, cut, pace, scope, now) for cut in cuts),
                 chars_per_token=self.chars_per_token(profile),
                 account=self._account(scope),
@@ -168,6 +170,7 @@ class PrefixMemory:
         points: Sequence[tuple[int, CacheTTL]],
         stakes: Mapping[int, Stake],
         saving: float,
+        missed: Missed | None = None,
     ) -> Commitment:
         """Remember a request that is about to be sent.
 
@@ -177,6 +180,7 @@ class PrefixMemory:
             sighting: What `observe` returned for it.
             points: Position and TTL of every cache point it carries.
             stakes: For candidate positions, what is written up to there.
+            missed: What would have been done, had it been affordable.
             saving: What the expected read saves, in tokens at the input price.
 
         Returns:
@@ -197,6 +201,11 @@ class PrefixMemory:
                 for position, ttl in points
                 if position > longest or position in sighting.live
             )
+            if missed:
+                sighting.account.miss(missed.gain)
+                for position, ttl in missed.entries.items():
+                    record = self._own_record(prefix, position)
+                    record.would_expire_at = sighting.now + TTL_SECONDS[ttl]
             self._forget_oldest()
             self._publish(
                 prefix, {*(cut.position for cut in sighting.cuts), *(p for p, _ in points)}
@@ -234,6 +243,9 @@ class PrefixMemory:
         with self._lock:
             now = self._clock()
             for waiting in commitment.waiting:
+                if waiting.stake and not waiting.done:  # nothing was written, so nothing is lost
+                    waiting.account.risk(-waiting.stake.premium)
+                    waiting.stake = None
                 self._room.leave(waiting, now, returned=False)
             for record, expires_at in commitment.entries:
                 record.expires_at = -math.inf if nothing_live else expires_at
@@ -300,18 +312,22 @@ class PrefixMemory:
 
     def _live(
         self, prefix: Prefix, seen: int, cuts: Sequence[Cut], now: float
-    ) -> dict[int, CacheTTL]:
+    ) -> tuple[dict[int, CacheTTL], int]:
+        """Return what is in the cache, and up to where it would reach had every write been made."""
         live: dict[int, CacheTTL] = {}
+        would = 0
         for position in range(seen, 0, -1):
             record = self._record(prefix, position)
             if record and record.expires_at > now:
                 live[position] = record.ttl
                 break
+            if record and not would and record.would_expire_at > now:
+                would = position
         for position, _ in cuts:
             record = self._record(prefix, position)
             if record and record.expires_at > now:
                 live[position] = record.ttl
-        return live
+        return live, max(would, *live, 0)
 
     def _look_up(
         self, prefix: Prefix, seen: int, cut: Cut, pace: int, scope: Scope, now: float
@@ -351,10 +367,6 @@ class PrefixMemory:
         record.pace = sighting.pace
         if record.waiting:
             self._room.leave(record.waiting, now, returned=False)
-        if stake and not stake.paid:
-            if record.would_expire_at > now:
-                stake = stake._replace(premium=0.0)
-            record.would_expire_at = now + TTL_SECONDS[stake.ttl]
         record.waiting = Waiting(
             since=now,
             curves=self._book.lineage(sighting.scope, cut.cls, now),

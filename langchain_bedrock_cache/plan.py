@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from langchain_bedrock_cache.prefix import Origin, Place
 from langchain_bedrock_cache.profiles import CacheTTL, Section
-from langchain_bedrock_cache.waiting import Stake
+from langchain_bedrock_cache.waiting import Missed, Stake
 
 SkipReason = Literal[
     "off",
@@ -56,7 +56,8 @@ class CachePlan:
         skipped: Sections without a point, with reasons.
         expected_read_tokens: What the memory expects Bedrock to read.
         expected_write_tokens: What the memory expects Bedrock to write.
-        stakes: For candidate positions, what is written up to there, or was too risky.
+        stakes: For candidate positions, what is written up to there.
+        missed: What would have been done, had it been affordable; `None` if all is.
         saving: What the expected read saves, in tokens at the input price.
     """
 
@@ -65,6 +66,7 @@ class CachePlan:
     expected_read_tokens: int = 0
     expected_write_tokens: int = 0
     stakes: Mapping[int, Stake] = field(default_factory=dict)
+    missed: Missed | None = None
     saving: float = 0.0
 
     def added(self) -> list[tuple[Place, CacheTTL]]:

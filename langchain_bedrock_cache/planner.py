@@ -21,7 +21,7 @@ from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
 from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
-from langchain_bedrock_cache.waiting import Stake
+from langchain_bedrock_cache.waiting import Missed, Stake
 
 # Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
 # since only one measurement tells where the edge is (21 hit, 22 missed).
@@ -29,10 +29,10 @@ _LOOKBACK_RESERVE = 1
 
 
 class _Segment(NamedTuple):
-    """Blocks from the previous cut to this one, none of them in the cache."""
+    """Blocks from the end of the previous segment to the legal place of a point, not cached yet."""
 
     cut: SeenCut
-    end: int  # legal position for a point that closes the segment; 0 if there is none
+    end: int
     tokens: float
     costs: OptionCosts
 
@@ -112,8 +112,8 @@ class _Planner:
             skipped=self._skipped(points, segments, choice),
             expected_read_tokens=round(self.tokens(self.live)) if points else 0,
             expected_write_tokens=round(max(0.0, self.tokens(last) - self.tokens(self.live))),
-            stakes=self._stakes(segments, best, paid=False)
-            | self._stakes(segments, choice, paid=True),
+            stakes=self._stakes(segments, choice),
+            missed=self._missed(segments, best) if best != choice or self._is_behind() else None,
             saving=saving if points else 0.0,
         )
 
@@ -131,28 +131,30 @@ class _Planner:
         )
 
     def _segments(self, base: int) -> list[_Segment]:
-        """Split what is not in the cache at the candidate positions."""
+        """Split what is not in the cache at the candidate positions.
+
+        An entry exists only where a point can stand. Blocks in front of a candidate that takes
+        none (too short, illegal, left out by the policy) count with the next one that does.
+        """
         segments: list[_Segment] = []
         previous = base
         for cut in self.sighting.cuts:
-            if cut.position <= previous:
-                continue
             end = legal_at_or_before(
-                self.prefix, cut.position, base, self.profile, max_chars=self.max_chars
+                self.prefix, cut.position, previous, self.profile, max_chars=self.max_chars
             )
-            if end and self.prefix.chars[end - 1] < self.min_chars:
-                end = 0
-            if end and self.prefix.section(end) not in self.policy.sections:
-                end = 0
+            if not end or self.prefix.chars[end - 1] < self.min_chars:
+                continue
+            if self.prefix.section(end) not in self.policy.sections:
+                continue
             costs = option_costs(cut.chances, self.prices, after_pause=cut.paused)
-            tokens = self.tokens(cut.position) - self.tokens(previous)
-            segments.append(_Segment(cut, end, tokens, self._allowed(costs, cut)))
-            previous = cut.position
+            tokens = self.tokens(end) - self.tokens(previous)
+            segments.append(_Segment(cut, end, tokens, self._allowed(costs, end)))
+            previous = end
         return segments
 
-    def _allowed(self, costs: OptionCosts, cut: SeenCut) -> OptionCosts:
+    def _allowed(self, costs: OptionCosts, end: int) -> OptionCosts:
         """Price out the lifetimes that policy, model or an earlier point of the user rule out."""
-        wanted = self.policy.ttl_for(self.prefix.section(cut.position))
+        wanted = self.policy.ttl_for(self.prefix.section(end))
         never = float("inf")
         short_mark = any(m.ttl == "5m" for m in self.prefix.marks)
         no_hour = "1h" not in self.profile.ttls or wanted == "5m" or short_mark
@@ -167,7 +169,7 @@ class _Planner:
         """Find the cheapest way to write a first part for 1h, a second for 5m, and the rest not.
 
         What is written is always a prefix, and longer lifetimes come first, so two borders say it
-        all. A border needs a legal position for its point, and the premium must keep to the limit.
+        all. The premium must keep to the limit.
         """
         n = len(segments)
         hours, fives, nones = ([0.0] * (n + 1) for _ in range(3))
@@ -177,11 +179,7 @@ class _Planner:
             nones[i + 1] = nones[i] + s.tokens * s.costs.none
         best, lowest = _Choice(0, 0, "not_worth_it"), nones[n]
         for end in range(1, n + 1):
-            if not segments[end - 1].end:
-                continue
             for hour in range(end + 1):
-                if 0 < hour < end and not segments[hour - 1].end:
-                    continue
                 cost = nones[n] - nones[end] + hours[hour]
                 cost += fives[end] - fives[hour] if hour < end else 0.0
                 choice = _Choice(hour, end)
@@ -193,9 +191,7 @@ class _Planner:
         """Write up to the last section that the policy names, with the lifetimes it names."""
         hour = end = 0
         for i, s in enumerate(segments, 1):
-            if s.end and s.cut.position == last_in_section(
-                self.prefix, self.prefix.section(s.cut.position)
-            ):
+            if s.cut.position == last_in_section(self.prefix, self.prefix.section(s.cut.position)):
                 end = i
                 if s.costs.write_5m == float("inf"):
                     hour = i
@@ -203,19 +199,37 @@ class _Planner:
 
     def _premium(self, segments: Sequence[_Segment], choice: _Choice) -> float:
         """Return what a choice costs above the input price, in tokens."""
-        return sum(s.premium for s in self._stakes(segments, choice, paid=True).values())
+        return sum(s.premium for s in self._stakes(segments, choice).values())
 
-    def _stakes(
-        self, segments: Sequence[_Segment], choice: _Choice, *, paid: bool
-    ) -> dict[int, Stake]:
-        read, five, hour = self.prices
-        stakes = {}
-        for i, s in enumerate(segments[: choice.end]):
-            ttl, price = ("1h", hour) if i < choice.hour else ("5m", five)
-            stakes[s.cut.position] = Stake(
-                cast("CacheTTL", ttl), s.tokens * (price - 1.0), s.tokens * (1.0 - read), paid
+    def _stakes(self, segments: Sequence[_Segment], choice: _Choice) -> dict[int, Stake]:
+        _, five, hour = self.prices
+        return {
+            s.cut.position: Stake("1h", s.tokens * (hour - 1.0))
+            if i < choice.hour
+            else Stake("5m", s.tokens * (five - 1.0))
+            for i, s in enumerate(segments[: choice.end])
+        }
+
+    def _is_behind(self) -> bool:
+        """Whether writes that were too risky would now be read."""
+        return self.sighting.would_live > self.live
+
+    def _missed(self, segments: Sequence[_Segment], best: _Choice) -> Missed:
+        """Return what the best choice would do now, had it always been affordable."""
+        would = self.sighting.would_live
+        read_more = self.tokens(would) - self.tokens(self.live)
+        gain = read_more * (1.0 - self.prices.read)
+        entries: dict[int, CacheTTL] = {}
+        for i, s in enumerate(segments[: best.end]):
+            ttl, price = (
+                ("1h", self.prices.write_1h) if i < best.hour else ("5m", self.prices.write_5m)
             )
-        return stakes
+            start = max(self.tokens(would), self.tokens(s.end) - s.tokens)
+            gain -= max(0.0, self.tokens(s.end) - start) * (price - 1.0)
+            entries[s.end] = cast("CacheTTL", ttl)
+        if would > self.live:
+            entries.setdefault(would, next(iter(entries.values()), "5m"))
+        return Missed(entries, gain)
 
     def _wanted(self, segments: Sequence[_Segment], choice: _Choice) -> list[tuple[int, CacheTTL]]:
         """Return the wanted points, most important first.
@@ -239,8 +253,7 @@ class _Planner:
             found = any(0 < p - self.live <= reach for p in first)
             first.insert(1 if not found else len(first), self.live)
         for i, segment in enumerate(segments[: choice.end - 1 if choice.end else 0]):
-            if segment.end:
-                ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
+            ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
         # Later branches first: a point near the end finds what stands up to 20 blocks before it.
         others = sorted((p for p in ttl_at if p not in first), reverse=True)
         order = dict.fromkeys([*first, *others])
@@ -276,24 +289,22 @@ class _Planner:
         self, section: Section, segments: Sequence[_Segment], choice: _Choice
     ) -> tuple[SkipReason, str]:
         end = last_in_section(self.prefix, section)
-        ends = {s.cut.position: s.end for s in segments}
+        candidates = {s.cut.position for s in segments}
         written = {s.cut.position for s in segments[: choice.end]}
         if section not in self.policy.sections:
             reason: SkipReason = "section_off"
-        elif section not in self.profile.sections or ends.get(end, end) == 0 < self._room(end):
+        elif section not in self.profile.sections:
             reason = "no_legal_position"
         elif self.prefix.chars[end - 1] < self.min_chars:
             minimum = max(self.profile.min_tokens_per_cache_point, self.policy.min_tokens)
             return "too_short", f"about {self.tokens(end):.0f} tokens; cached from {minimum} on"
-        elif end not in written and end in ends:
+        elif end in candidates - written:
             reason = choice.reason or "not_worth_it"
+        elif end > self.live and end not in candidates:
+            reason = "no_legal_position"
         else:
             reason = "budget"
         return reason, _DETAILS[reason]
-
-    def _room(self, position: int) -> float:
-        """Return by how much the prefix up to here exceeds the minimum; 0 if it does not."""
-        return max(0.0, self.prefix.chars[position - 1] - self.min_chars + 1)
 
 
 _DETAILS: Mapping[SkipReason, str] = {

@@ -37,6 +37,7 @@ class Sighting:
         seen: Longest position that an earlier request shared; 0 if none.
         live: Positions believed to be in the prompt cache now, with their TTL: the longest one,
             and every candidate position.
+        would_live: Longest position that would be in the cache had no write been too risky.
         cuts: Candidate positions, ascending.
         chars_per_token: Learned for the model.
         account: What this family of requests has gained and risked so far.
@@ -47,6 +48,7 @@ class Sighting:
     now: float
     seen: int
     live: Mapping[int, CacheTTL]
+    would_live: int
     cuts: tuple[SeenCut, ...]
     chars_per_token: float
     account: Account

@@ -30,7 +30,8 @@ class Account:
         prompts: Number of its prompts.
         net_loss: Premiums of decided writes minus what reads saved; negative is a gain.
         open_premium: Premiums of writes that are neither read again nor expired.
-        missed_gain: What the writes that were too risky would have gained; at least 0.
+        missed_gain: What the writes that were too risky would have gained since they began to
+            pay; at worst one average prompt below 0.
     """
 
     spent: float = 0.0
@@ -48,7 +49,7 @@ class Account:
         """
         spent = self.spent + prompt
         average = spent / (self.prompts + 1)
-        missed = min(self.missed_gain, _MISSED_PROMPTS * average)
+        missed = min(max(self.missed_gain, 0.0), _MISSED_PROMPTS * average)
         loss = self.net_loss + self.open_premium - saving - missed
         return _LOSS_SHARE * spent + _OPENING_PROMPTS * average - loss
 
@@ -75,4 +76,5 @@ class Account:
 
     def miss(self, gain: float) -> None:
         """Count what a write that was too risky would have gained, or (negative) lost."""
-        self.missed_gain = max(0.0, self.missed_gain + gain)
+        floor = -self.spent / self.prompts if self.prompts else 0.0
+        self.missed_gain = max(floor, self.missed_gain + gain)

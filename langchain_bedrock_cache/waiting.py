@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,19 +16,28 @@ _LAST_BUCKET = {"5m": BUCKETS_5M - 1, "1h": len(EDGES_SECONDS) - 1}
 
 
 class Stake(NamedTuple):
-    """A cache write up to a candidate position; amounts in tokens at the input price.
+    """A cache write up to a candidate position.
 
     Attributes:
         ttl: Lifetime of what is written.
-        premium: What it costs above the input price.
-        saving: What one read of it saves.
-        paid: Whether it is really written, or was too risky.
+        premium: What it costs above the input price, in tokens at that price.
     """
 
     ttl: CacheTTL
     premium: float
-    saving: float
-    paid: bool
+
+
+class Missed(NamedTuple):
+    """What would have been done in this request and the ones before, had all been affordable.
+
+    Attributes:
+        entries: Positions that would be written or read now, with the TTL of their entries.
+        gain: What this request would have gained beyond what it does: more read, minus premiums,
+            in tokens at the input price.
+    """
+
+    entries: Mapping[int, CacheTTL]
+    gain: float
 
 
 @dataclass(slots=True)
@@ -39,8 +48,7 @@ class Waiting:
         since: Time of the use, in seconds.
         curves: What learns from the outcome.
         account: What the premium was charged to.
-        stake: What was written up to the position, or would have been had it been affordable;
-            `None` once settled.
+        stake: What was written up to the position; `None` for nothing, or once settled.
         bucket: Age bucket the position is in.
         done: Whether the outcome is known.
     """
@@ -52,15 +60,11 @@ class Waiting:
     bucket: int = 0
     done: bool = False
 
-    def settle(self, *, returned: bool) -> None:
-        """Close the stake: the write was (or would have been) read again, or has expired."""
+    def settle(self) -> None:
+        """Close the stake: what was written was read again, or has expired."""
         stake, self.stake = self.stake, None
-        if stake is None:
-            return
-        if stake.paid:
+        if stake:
             self.account.settle(stake.premium)
-        else:
-            self.account.miss((stake.saving if returned else 0.0) - stake.premium)
 
 
 class WaitingRoom:
@@ -74,7 +78,7 @@ class WaitingRoom:
         for curve in waiting.curves:
             curve.advance(waiting.since)
             curve.enter(0)
-        if waiting.stake and waiting.stake.paid:
+        if waiting.stake:
             waiting.account.risk(waiting.stake.premium)
         self._queues[0].append(waiting)
 
@@ -83,7 +87,7 @@ class WaitingRoom:
         if waiting.done:
             return
         waiting.done = True
-        waiting.settle(returned=returned)
+        waiting.settle()
         for curve in waiting.curves:
             curve.advance(now)
             curve.leave(waiting.bucket, returned=returned)
@@ -112,7 +116,7 @@ class WaitingRoom:
             if not last:
                 curve.enter(bucket + 1)
         if waiting.stake and bucket >= _LAST_BUCKET[waiting.stake.ttl]:
-            waiting.settle(returned=False)
+            waiting.settle()
         if last:
             waiting.done = True
         else:

@@ -60,6 +60,7 @@ class AutoPlacer:
             sighting,
             points=points,
             stakes=decided.stakes,
+            missed=decided.missed,
             saving=decided.saving,
         )
         self._sent = (memory, commitment)
