@@ -95,6 +95,7 @@ class PrefixMemory:
         self._records: dict[bytes, PrefixRecord] = {}
         self._book = ReturnBook()
         self._room = WaitingRoom()
+        self._all = Account()
         self._accounts: dict[Scope, Account] = {}
         self._ratios: dict[str, float] = {}
         self._lock = threading.RLock()
@@ -345,7 +346,7 @@ class PrefixMemory:
 
     def _account(self, scope: Scope) -> Account:
         family = scope[:1]
-        account = self._accounts.pop(family, None) or Account()
+        account = self._accounts.pop(family, None) or Account(parent=self._all)
         self._accounts[family] = account  # most recently used last
         if len(self._accounts) > _MAX_FAMILIES:
             del self._accounts[next(iter(self._accounts))]

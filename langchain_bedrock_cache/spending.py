@@ -30,6 +30,8 @@ class Account:
         prompts: Number of its prompts.
         net_loss: Premiums of decided writes minus what reads saved; negative is a gain.
         open_premium: Premiums of writes that are neither read again nor expired.
+        parent: The account of all families together, which limits each of them: otherwise traffic
+            that never looks alike would be granted an opening over and over.
         missed_gain: What the writes that were too risky would have gained since they began to
             pay; at worst one average prompt below 0.
     """
@@ -39,6 +41,7 @@ class Account:
     net_loss: float = 0.0
     open_premium: float = 0.0
     missed_gain: float = 0.0
+    parent: Account | None = None
 
     def affordable(self, *, saving: float, prompt: float) -> float:
         """Return the highest write premium that a request may pay; can be below 0.
@@ -51,30 +54,43 @@ class Account:
         average = spent / (self.prompts + 1)
         missed = min(max(self.missed_gain, 0.0), _MISSED_PROMPTS * average)
         loss = self.net_loss + self.open_premium - saving - missed
-        return _LOSS_SHARE * spent + _OPENING_PROMPTS * average - loss
+        own = _LOSS_SHARE * spent + _OPENING_PROMPTS * average - loss
+        if self.parent is None:
+            return own
+        return min(own, self.parent.affordable(saving=saving, prompt=prompt))
 
     def charge(self, *, prompt: float, saving: float) -> None:
         """Count a request that is sent."""
         self.spent += prompt
         self.prompts += 1
         self.net_loss -= saving
+        if self.parent:
+            self.parent.charge(prompt=prompt, saving=saving)
 
     def refund(self, *, prompt: float, saving: float) -> None:
         """Take back a charge, for a request that failed."""
         self.spent -= prompt
         self.prompts -= 1
         self.net_loss += saving
+        if self.parent:
+            self.parent.refund(prompt=prompt, saving=saving)
 
     def risk(self, premium: float) -> None:
         """Count a write whose use is open."""
         self.open_premium += premium
+        if self.parent:
+            self.parent.risk(premium)
 
     def settle(self, premium: float) -> None:
         """Count the premium of a write that was read again or has expired."""
         self.open_premium -= premium
         self.net_loss += premium
+        if self.parent:
+            self.parent.settle(premium)
 
     def miss(self, gain: float) -> None:
         """Count what a write that was too risky would have gained, or (negative) lost."""
         floor = -self.spent / self.prompts if self.prompts else 0.0
         self.missed_gain = max(floor, self.missed_gain + gain)
+        if self.parent:
+            self.parent.miss(gain)
