@@ -117,7 +117,8 @@ def test_warm_is_one_minimal_call(make: MakeDocuments, emulator: BedrockEmulator
 async def test_async_does_the_same(make: MakeDocuments, emulator: BedrockEmulator) -> None:
     """Every method has its async twin."""
     documents = make()
-    usage = await documents.awarm("alpha")
+    usage = await documents.arewarm("alpha", expected_questions=9)
+    assert usage is not None
     assert usage.cache_write_tokens > 3_000
     answer = await documents.aask("alpha", "Who?")
     answers = await documents.abatch([("alpha", "Who?"), ("alpha", "Where?")])

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from documents_ways import seen
+from documents_ways import create_stuff_documents_chain, seen
 from langchain_aws import ChatBedrockConverse
-from langchain_classic.chains import create_retrieval_chain
-from langchain_classic.chains.combine_documents import create_stuff_documents_chain
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import BaseOutputParser
@@ -167,8 +165,9 @@ async def test_async_batch_and_stream(
 
 def test_it_fits_into_a_retrieval_chain(cached_model: ChatBedrockCached) -> None:
     """`create_retrieval_chain` takes it as it takes LangChain's."""
+    chains = pytest.importorskip("langchain_classic.chains")
     retriever: Runnable[Any, Any] = RunnableLambda(lambda _: DOCUMENTS)
-    chain = create_retrieval_chain(
+    chain = chains.create_retrieval_chain(
         retriever, create_cached_stuff_documents_chain(cached_model, IN_SYSTEM)
     )
     result = chain.invoke({"input": "Who?"})

@@ -16,6 +16,7 @@ from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 from langchain_bedrock_cache import CachePointTransformer, CachePolicyError
 from langchain_bedrock_cache.documents import conversational_prompt, split_stable
 from langchain_bedrock_cache.messages import merged_runs
+from langchain_bedrock_cache.rag.pieces import Tokens, cut_messages
 from langchain_bedrock_cache.splitting import MARKER
 
 DOCUMENTS = [Document("Alpha is first.", metadata={"title": "A"}), Document("Beta follows.")]
@@ -209,6 +210,17 @@ def test_conversation_has_its_documents_behind_the_history() -> None:
     assert messages[0] == SystemMessage("Be brief.")
     assert messages[1:3] == history
     assert texts(messages[3])[:2] == ["Alpha is first.", "\n\nBeta follows."]
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [[], [HumanMessage(["one", "two"])]],
+    ids=["messages", "blocks"],
+)
+def test_tokens_that_change_the_shape_cut_nothing(marked: list[BaseMessage]) -> None:
+    """If the marked formatting has other messages or blocks, the plain one is sent."""
+    plain = [HumanMessage("one")]
+    assert cut_messages(plain, marked, Tokens()) == plain
 
 
 _WORDS = st.text(alphabet="ab {}\n<>&" + MARKER, max_size=12)
