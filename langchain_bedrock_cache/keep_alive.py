@@ -56,7 +56,7 @@ def most_pings(
     if multipliers.read <= 0:
         break_even = 1_000
     else:
-        break_even = max(0, int((write - multipliers.read) / multipliers.read))
+        break_even = max(0, int((write - multipliers.read) / multipliers.read + 1e-9))
     if len(gaps_seconds) < _FEWEST_GAPS:
         return break_even
     needed = [int(gap // interval_seconds) for gap in gaps_seconds]
