@@ -58,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     module: Any = import_module(COMMANDS[command].module) if command else None
     parser = _parser()
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (_, text) in COMMANDS.items():
+    for name, (_, summary) in COMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}."
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
         )
         if name == command:
             module.add_arguments(subparser)

@@ -8,6 +8,7 @@ that it is. Blocks run from top to bottom in one namespace, as in one notebook. 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 from collections import defaultdict
@@ -18,6 +19,20 @@ from types import CodeType
 from typing import Any
 
 from langchain_bedrock_cache.profiles import ModelProfile, shipped_profiles
+from langchain_bedrock_cache.simulate import TrafficResult, simulate
+
+WORKLOADS_FOLDER = "BEDROCK_CACHE_WORKLOADS"
+# What the files hold, and how many of their sessions make a table in seconds.
+WORKLOADS = {
+    "rag_squality": ("Questions on documents (SQuALITY)", 20),
+    "trace_claudecode": ("Agents with human pauses (Claude Code)", 30),
+    "agents_tau2": ("Customer service agents (tau2-bench)", 40),
+    "agents_openhands": ("Coding agents (OpenHands)", 10),
+    "chat": ("Chats, mostly short", 80),
+    "trace_mooncake_conversation": ("Production prompts, few alike (Mooncake)", 300),
+}
+MODELS = {"Opus 4.8": "anthropic.claude-opus-4-8", "Nova Pro": "amazon.nova-pro-v1:0"}
+POLICIES = ("langchain-aws", "auto")
 
 README = Path(__file__).parents[2] / "README.md"
 SKIPPED = "# Not run by the tests:"
@@ -126,18 +141,48 @@ def _limits(profile: ModelProfile) -> tuple[str, ...]:
     )
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"models": models_table}
+def workloads_table() -> str | None:
+    """Return what policies cost on real traffic; `None` if that is not at hand."""
+    folder = os.environ.get(WORKLOADS_FOLDER)
+    if folder is None:
+        return None
+    heads = [
+        f"{name}: {column}" for name in MODELS for column in ("langchain-aws", "ours", "bound")
+    ]
+    rows = [["Traffic", "Calls", *heads], ["---"] * (2 + len(heads))]
+    for file, (what, sessions) in WORKLOADS.items():
+        results = [
+            simulate([f"{folder}/{file}.jsonl.gz"], model=model, limit=sessions, policies=POLICIES)
+            for model in MODELS.values()
+        ]
+        shares = [share for result in results for share in _shares(result.traffics[0])]
+        rows.append([what, f"{results[0].traffics[0].calls:,}", *(f"{s:.0%}" for s in shares)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _shares(traffic: TrafficResult) -> list[float]:
+    results = [traffic.policy(name) for name in POLICIES]
+    bound = results[0].over_no_caching / results[0].over_bound
+    return [*(result.over_no_caching for result in results), bound]
+
+
+TABLES: Mapping[str, Callable[[], str | None]] = {
+    "models": models_table,
+    "workloads": workloads_table,
+}
 
 
 def with_tables(readme: str) -> str:
-    """Return the README with its generated tables as they should be."""
+    """Return the README with its generated tables as they should be, where that can be told."""
     for name, table in TABLES.items():
         begin, end = f"<!-- {name}: generated -->\n", f"<!-- {name}: end -->"
         before, found, rest = readme.partition(begin)
         _, ended, after = rest.partition(end)
         assert found, f"README.md has no table {name}"
         assert ended, f"The table {name} of README.md has no end"
-        readme = f"{before}{begin}\n{table()}\n\n{end}{after}"
+        text = table()
+        if text is not None:
+            readme = f"{before}{begin}\n{text}\n\n{end}{after}"
     return readme
 
 
