@@ -4,7 +4,8 @@ Run with `BEDROCK_CACHE_WORKLOADS=... python tests/benchmarks/bench_rag.py`, the
 SQuALITY documents. Each row asks about 40 documents, one question every few seconds, with the best
 8 chunks of all of them, on the emulated cache. Some questions ("What is the plot?") come for many
 documents; the second table asks each of them once. Costs are shares of what the same requests cost
-without caching; a row above 1.01 makes the script fail.
+without caching. The script fails if a row costs more than 1.01, or loses more than one and a half
+prompts: what auto may risk before it knows that nothing comes back (see `spending`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ TOP = 8
 CHUNK_TOKENS = (200, 400, 800)
 CHARS_PER_TOKEN = 3
 ORDERS = {"relevance": 0, "cache, shift <= 2": 2, "cache": None}
-MOST_ABOVE_NO_CACHING = 1.01
+MAX_LOSS = 0.01
+MAX_PROMPTS_LOST = 1.5
 SECONDS_BETWEEN_QUESTIONS = 3.0
 PROMPT = ChatPromptTemplate(
     [
@@ -201,12 +203,11 @@ def main() -> None:
         sys.exit("Set BEDROCK_CACHE_WORKLOADS to the folder with the SQuALITY documents.")
     rows = read_workload(folder, documents=DOCUMENTS)
     questions = questions_of(rows, seed=0)
-    all_rows = [
-        row for asked in (questions, [*dict.fromkeys(questions)]) for row in _table(rows, asked)
-    ]
-    worst = max(row.cost for row in all_rows)
-    if worst > MOST_ABOVE_NO_CACHING:
-        sys.exit(f"A row costs {worst:.4f} times no caching; {MOST_ABOVE_NO_CACHING} is allowed.")
+    for asked in (questions, [*dict.fromkeys(questions)]):
+        allowed = 1.0 + max(MAX_LOSS, MAX_PROMPTS_LOST / len(asked))
+        worst = max(row.cost for row in _table(rows, asked))
+        if worst > allowed:
+            sys.exit(f"A row costs {worst:.4f} times no caching; {allowed:.4f} is allowed.")
 
 
 def _table(rows: Sequence[dict[str, Any]], questions: Sequence[str]) -> Iterator[Row]:
