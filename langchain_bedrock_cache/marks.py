@@ -96,6 +96,14 @@ def take_marks(content: Content) -> TakenMarks:
     return TakenMarks(blocks, marks, changed)
 
 
+def text_of(block: Block) -> str:
+    """Return the text of a text block; an empty string for any other block."""
+    if isinstance(block, str):
+        return block
+    text = block.get("text")
+    return text if isinstance(text, str) and block.get("type", "text") == "text" else ""
+
+
 def bare_text(text: str) -> Block:
     """Return text as the block that langchain-aws sends like a message of that text alone.
 

@@ -13,11 +13,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import BaseMessage
-from langchain_core.prompts import ChatPromptTemplate, HumanMessagePromptTemplate, PromptTemplate
+from langchain_core.prompts import (
+    ChatPromptTemplate,
+    DictPromptTemplate,
+    HumanMessagePromptTemplate,
+    PromptTemplate,
+)
 from langchain_core.prompts.message import BaseMessagePromptTemplate
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.marks import Block, new_point
+from langchain_bedrock_cache.marks import Block, new_point, text_of
 from langchain_bedrock_cache.messages import merged_runs
 from langchain_bedrock_cache.profiles import CacheTTL
 
@@ -29,6 +34,7 @@ _TEXT_IN = (
     (ChatPromptTemplate, "messages"),
     (BaseMessagePromptTemplate, "prompt"),
     (PromptTemplate, "template"),
+    (DictPromptTemplate, "template"),
     (BaseMessage, "content"),
 )
 
@@ -113,8 +119,8 @@ def _replaced(part: Any, marker: str, token: str) -> Any:
         parts = [_replaced(p, marker, token) for p in part]
         return part if all(map(operator.is_, parts, part)) else parts
     if isinstance(part, dict):
-        text = _replaced(part.get("text"), marker, token)
-        return part if text is part.get("text") else {**part, "text": text}
+        text = text_of(part)
+        return {**part, "text": text.replace(marker, token)} if marker in text else part
     for kind, attribute in _TEXT_IN:
         if isinstance(part, kind):
             old = getattr(part, attribute, None)
@@ -129,36 +135,38 @@ def _split(messages: Sequence[BaseMessage], token: str, ttl: CacheTTL) -> Iterat
     It joins texts by a newline, but not once one of them is a list of blocks.
     """
     for run, merged in merged_runs(messages):
-        if merged is not None and any(token in _text(message) for message in run):
+        if merged is not None and any(_has(message, token) for message in run):
             yield _split_message(merged, token, ttl)
         else:
             yield from (_split_message(message, token, ttl) for message in run)
 
 
-def _text(message: BaseMessage) -> str:
-    blocks = [message.content] if isinstance(message.content, str) else message.content
-    return "".join(_text_of(block) for block in blocks)
-
-
 def _split_message(message: BaseMessage, token: str, ttl: CacheTTL) -> BaseMessage:
-    if token not in _text(message):
+    if not _has(message, token):
         return message
-    blocks = [message.content] if isinstance(message.content, str) else message.content
-    content = [piece for block in blocks for piece in _pieces(block, token, ttl)]
+    content = [piece for block in _blocks(message) for piece in _pieces(block, token, ttl)]
     return message.model_copy(update={"content": content})
 
 
+def _has(message: BaseMessage, token: str) -> bool:
+    return any(token in text_of(block) for block in _blocks(message))
+
+
+def _blocks(message: BaseMessage) -> Sequence[Block]:
+    return [message.content] if isinstance(message.content, str) else message.content
+
+
 def _pieces(block: Block, token: str, ttl: CacheTTL) -> list[Block]:
-    """Split a block. The pieces are bare strings: langchain-aws sends those as they are."""
-    text = _text_of(block)
-    if token not in text:
+    """Split a block. The pieces are bare strings: langchain-aws sends those as they are.
+
+    What else the block says, it says of its end.
+    """
+    *pieces, last = text_of(block).split(token)
+    if not pieces:
         return [block]
-    first, *others = text.split(token)
-    pieces: list[Block] = [first]
-    for piece in others:
-        pieces += [new_point(ttl), piece]
-    return [piece for piece in pieces if piece]
-
-
-def _text_of(block: Block) -> str:
-    return block if isinstance(block, str) else str(block.get("text", ""))
+    blocks: list[Block] = [b for piece in pieces for b in (piece, new_point(ttl))]
+    if last and isinstance(block, dict) and not block.keys() <= {"type", "text"}:
+        blocks.append({**block, "text": last})
+    else:
+        blocks.append(last)
+    return [b for b in blocks if b]

@@ -1,0 +1,421 @@
+"""What langchain-aws sends is the same with cache points as without, to the byte.
+
+The other half of the promise, that no point is refused, is tested here as well: on any list of
+messages langchain-aws can send, marked by the application or not.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from langchain_aws import ChatBedrockConverse
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from langchain_bedrock_cache import (
+    CachePlanError,
+    CachePointTransformer,
+    CachePolicy,
+    PrefixMemory,
+)
+from langchain_bedrock_cache.converse import strip_points
+from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.messages import Conversation
+from langchain_bedrock_cache.profiles import find_profile, register_profile, unregister_profile
+
+MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+# The same model, if it cached prompts of any length: points go everywhere.
+EAGER = "anthropic.claude-eager"
+
+_IMAGE = base64.b64encode(b"\x89PNG" + bytes(16)).decode()
+_PDF = base64.b64encode(b"%PDF-1.7" + bytes(64)).decode()
+_TOOL = {
+    "toolSpec": {
+        "name": "look_up",
+        "description": "Look something up.",
+        "inputSchema": {"json": {"type": "object", "properties": {}}},
+    }
+}
+
+
+@pytest.fixture(autouse=True)
+def _eager_model() -> Iterator[None]:
+    profile = find_profile(MODEL)
+    assert profile is not None
+    register_profile(replace(profile, id=EAGER, min_tokens_per_cache_point=0))
+    yield
+    unregister_profile(EAGER)
+
+
+@cache
+def _plain_chat() -> tuple[BedrockEmulator, Any]:
+    emulator = BedrockEmulator(capture_requests=True)
+    chat = ChatBedrockConverse(model_id=MODEL, client=emulator.client())
+    return emulator, chat.bind(toolConfig={"tools": [_TOOL]})
+
+
+def sent(messages: Sequence[Any]) -> dict[str, Any]:
+    """Return what a plain ChatBedrockConverse sends; whether Bedrock takes it is in `refusal`."""
+    emulator, chat = _plain_chat()
+    emulator.forget()
+    # langchain-aws trims the last assistant message in place, hence the copy.
+    try:
+        chat.invoke(copy.deepcopy(list(messages)))
+        refusal = None
+    except (ClientError, ValueError) as error:
+        refusal = str(error)
+    return {**emulator.requests[-1], "refusal": refusal}
+
+
+def without_points(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a captured request without its cache points, and without the verdict on it."""
+    return strip_points({key: request[key] for key in request if key != "refusal"})
+
+
+_texts = st.sampled_from(["a", "b c", "line\n", "  lead", "tail  ", ".", "", " ", "\n"])
+_typed_text = _texts.map(lambda text: {"type": "text", "text": text})
+_media: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_IMAGE}"}},
+        {"type": "image", "base64": _IMAGE, "mime_type": "image/png"},
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": _IMAGE},
+        },
+        {"type": "image", "source_type": "base64", "data": _IMAGE, "mime_type": "image/png"},
+        {"type": "file", "base64": _PDF, "mime_type": "application/pdf", "name": "p"},
+        {"type": "file", "base64": _PDF, "mime_type": "text/plain", "name": "t"},
+        {"type": "document", "document": {"name": "d", "format": "md", "source": {"text": "x"}}},
+        {"document": {"name": "n", "format": "csv", "source": {"bytes": b"a,b"}}},
+        {"type": "guard_content", "text": "guarded"},
+        {"text": "native"},
+        {"type": "non_standard", "value": {"text": "wrapped"}},
+    ]
+)
+_said: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    _typed_text,
+    st.sampled_from(
+        [
+            {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+            {"type": "thinking", "thinking": "unsigned"},
+            {"type": "reasoning_content", "reasoning_content": {"text": "so", "signature": "c2ln"}},
+            {"type": "something_else", "value": 1},
+        ]
+    ),
+)
+
+
+def _contents(
+    blocks: st.SearchStrategy[dict[str, Any]],
+) -> st.SearchStrategy[str | list[str | dict[str, Any]]]:
+    return st.one_of(_texts, st.lists(st.one_of(_texts, blocks), max_size=4))
+
+
+def _calls(count: int) -> list[Any]:
+    return [
+        {"name": "look_up", "args": {"search_term": n}, "id": f"call-{n}", "type": "tool_call"}
+        for n in range(count)
+    ]
+
+
+@st.composite
+def _answers(draw: st.DrawFn) -> AIMessage:
+    """An assistant message: tool calls in its content, beside it, or both; any provider."""
+    content = draw(_contents(_said))
+    calls = _calls(draw(st.integers(0, 2)))
+    in_content = draw(st.booleans())
+    if isinstance(content, list) and calls and in_content:
+        content = [
+            *content,
+            {"type": "tool_use", "id": "call-0", "name": "look_up", "input": {"search_term": 0}},
+        ]
+    provider = draw(st.sampled_from([None, "bedrock_converse", "openai", "anthropic"]))
+    metadata: dict[str, Any] = {"model_provider": provider} if provider else {}
+    if isinstance(content, str) and draw(st.integers(0, 4)) == 0:
+        content = [{"type": "text", "text": content}]
+        metadata = {"model_provider": "bedrock_converse", "output_version": "v1"}
+    return AIMessage(content, tool_calls=calls, response_metadata=metadata)
+
+
+_systems = st.builds(SystemMessage, _contents(_typed_text))
+_messages: st.SearchStrategy[list[BaseMessage]] = st.lists(
+    st.one_of(
+        _systems,
+        st.builds(HumanMessage, _contents(st.one_of(_typed_text, _media))),
+        _answers(),
+        st.builds(
+            ToolMessage,
+            _contents(st.one_of(_typed_text, _media.filter(lambda b: "text" not in b))),
+            tool_call_id=st.sampled_from(["call-0", "call-1"]),
+            status=st.sampled_from(["success", "error"]),
+        ),
+    ),
+    min_size=1,
+    max_size=6,
+)
+_points = st.sampled_from(
+    [
+        {"cachePoint": {"type": "default"}},
+        {"cachePoint": {"type": "default", "ttl": "1h"}},
+        {"type": "non_standard", "value": {"cachePoint": {"type": "default"}}},
+    ]
+)
+_controls = st.sampled_from([{"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}])
+
+
+@st.composite
+def _conversations(draw: st.DrawFn) -> list[BaseMessage]:
+    """Messages that Bedrock takes: turns alternate, and tool calls have results."""
+    user = _contents(st.one_of(_typed_text, _media)).map(HumanMessage)
+    messages: list[BaseMessage] = [*draw(st.lists(_systems, max_size=2))]
+    messages += [HumanMessage("Hello."), *draw(st.lists(user, max_size=2))]
+    for _ in range(draw(st.integers(0, 3))):
+        answer = draw(_answers())
+        messages += [answer]
+        messages += [
+            ToolMessage(draw(_contents(_typed_text)), tool_call_id=str(call["id"]))
+            for call in answer.tool_calls
+        ]
+        messages += [HumanMessage("Go on."), *draw(st.lists(user, max_size=2))]
+    return messages
+
+
+@st.composite
+def _marked(draw: st.DrawFn, messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Return messages with up to three marks anywhere in their lists of blocks, legal or not.
+
+    Except in v1 content: langchain-aws itself cannot read a point there.
+    """
+    marked = [m for m in messages if m.response_metadata.get("output_version") != "v1"]
+    lists = [m.content for m in marked if isinstance(m.content, list) and m.content]
+    for _ in range(draw(st.integers(1, 3)) if lists else 0):
+        content = draw(st.sampled_from(lists))
+        index = draw(st.integers(0, len(content) - 1))
+        block = content[index]
+        if isinstance(block, dict) and "type" in block and draw(st.booleans()):
+            content[index] = {**block, "cache_control": draw(_controls)}
+        else:
+            content.insert(index + draw(st.integers(0, 1)), draw(_points))
+    return messages
+
+
+def eager_transformer() -> CachePointTransformer:
+    """Return a transformer that puts a point wherever the policy may want one."""
+    return CachePointTransformer(
+        model=EAGER, policy=CachePolicy.fixed(system="5m", messages="5m"), memory=PrefixMemory()
+    )
+
+
+def transformed(
+    transformer: CachePointTransformer, messages: list[BaseMessage]
+) -> list[BaseMessage]:
+    """Return what the transformer makes of messages; drop the example if it refuses the marks."""
+    try:
+        return transformer.invoke(messages)
+    except CachePlanError:
+        assume(False)
+        raise
+
+
+_property = settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+    ],
+)
+
+
+def _answer(content: Any, *, calls: int = 1, **metadata: Any) -> AIMessage:
+    return AIMessage(content, tool_calls=_calls(calls), response_metadata=metadata)
+
+
+SUBTLE: dict[str, list[BaseMessage]] = {
+    "texts in a row are joined": [HumanMessage("a"), HumanMessage("b")],
+    "unless one is in a list": [HumanMessage(["a"]), HumanMessage("b"), HumanMessage("c")],
+    "system messages anywhere": [SystemMessage("a"), HumanMessage("b"), SystemMessage("c")],
+    "blank text is replaced": [HumanMessage(" "), _answer(" ", calls=0), HumanMessage([])],
+    "blank text in a list is not": [HumanMessage(["", " ", {"type": "text", "text": " "}])],
+    "a blank answer with tool calls is dropped": [HumanMessage("a"), _answer("")],
+    "so is an answer of a full stop": [HumanMessage("a"), _answer([{"text": "."}])],
+    "and an answer that cannot be sent": [
+        HumanMessage("a"),
+        _answer([{"type": "thinking", "thinking": "unsigned"}], calls=0),
+    ],
+    "the last answer is trimmed": [HumanMessage("a "), _answer("b \n", calls=0)],
+    "in every block": [
+        HumanMessage("a"),
+        _answer([{"type": "text", "text": "b "}, {"type": "text", "text": "c "}, "d "], calls=0),
+    ],
+    "then merged": [
+        HumanMessage("a"),
+        _answer([{"type": "text", "text": "b "}], calls=0),
+        _answer("c ", calls=0),
+    ],
+    "tool calls come last": [HumanMessage("a"), _answer("b", calls=2)],
+    "unless they are in the content": [
+        HumanMessage("a"),
+        _answer(
+            [
+                {"type": "tool_use", "id": "call-0", "name": "x", "input": {"snake_case": 1}},
+                {"type": "text", "text": "b"},
+            ]
+        ),
+    ],
+    "with an input of text, perhaps": [
+        HumanMessage("a"),
+        _answer([{"type": "tool_use", "id": "call-9", "name": "x", "input": '{"q": 1}'}, "b"]),
+    ],
+    "tool results join the turn of the user": [
+        HumanMessage("a"),
+        _answer("b", calls=2),
+        ToolMessage("r", tool_call_id="call-0"),
+        ToolMessage([], tool_call_id="call-1", status="error"),
+        HumanMessage("c"),
+    ],
+    "other providers' answers are translated": [
+        HumanMessage("a"),
+        _answer("b", model_provider="openai"),
+        ToolMessage("r", tool_call_id="call-0"),
+        _answer([{"type": "text", "text": "c"}], calls=0, model_provider="anthropic"),
+        HumanMessage("d"),
+    ],
+    "and so are LangChain's own blocks": [
+        HumanMessage("a"),
+        _answer(
+            [{"type": "text", "text": "b"}],
+            calls=0,
+            output_version="v1",
+            model_provider="bedrock_converse",
+        ),
+        HumanMessage("c"),
+    ],
+}
+
+
+@pytest.mark.parametrize("messages", SUBTLE.values(), ids=SUBTLE.keys())
+def test_what_langchain_aws_rewrites_is_rewritten_alike(messages: list[BaseMessage]) -> None:
+    """Points at every slot at once change nothing in the rewriting, nor in the input."""
+    before = copy.deepcopy(messages)
+    conversation = Conversation(messages, model_id=MODEL)
+
+    assert messages == before
+    for position in conversation.slots:
+        request = sent(conversation.with_points([(position, "5m")]))
+        assert without_points(request) == without_points(sent(messages))
+        assert positions_of(request) == [position]
+    everywhere = sent(conversation.with_points([(p, "5m") for p in conversation.slots]))
+    assert without_points(everywhere) == without_points(sent(messages))
+
+
+def test_answers_that_are_translated_hold_no_points() -> None:
+    """How a translation treats a point is not for us to know: the end of the others is enough."""
+    messages = SUBTLE["other providers' answers are translated"]
+
+    conversation = Conversation(messages, model_id=MODEL)
+
+    assert {slot.run for slot in conversation.slots.values()} == {0, 2, 4}
+
+
+@_property
+@given(messages=_messages, data=st.data())
+def test_points_at_any_slot_change_no_other_block(
+    messages: list[BaseMessage], data: st.DataObject
+) -> None:
+    """Points arrive after exactly the blocks they were placed after, and nothing else changes."""
+    plain = sent(messages)
+    conversation = Conversation(messages, model_id=MODEL)
+    slots = sorted(conversation.slots)
+    chosen = data.draw(st.lists(st.sampled_from(slots), unique=True)) if slots else []
+
+    request = sent(conversation.with_points([(position, "5m") for position in chosen]))
+
+    assert without_points(request) == without_points(plain)
+    assert positions_of(request) == sorted(chosen)
+
+
+@_property
+@given(messages=st.one_of(_conversations(), _messages))
+def test_every_request_is_sent_as_without_the_transformer(messages: list[BaseMessage]) -> None:
+    """A transformer adds points, at most three beside the tools, and changes nothing else."""
+    plain = sent(messages)
+
+    request = sent(eager_transformer().invoke(messages))
+
+    assert without_points(request) == without_points(plain)
+    assert len(positions_of(request)) <= 3
+
+
+@_property
+@given(messages=_conversations().flatmap(_marked))
+def test_marks_change_no_block_either(messages: list[BaseMessage]) -> None:
+    """Messages whose marks Bedrock takes as they are keep all their blocks."""
+    plain = sent(messages)
+    assume(plain["refusal"] is None)
+
+    request = sent(transformed(eager_transformer(), messages))
+
+    assert without_points(request) == without_points(plain)
+
+
+@_property
+@given(messages=_conversations().flatmap(_marked))
+def test_bedrock_never_refuses_a_point(messages: list[BaseMessage]) -> None:
+    """Points and marks end up where Bedrock accepts them, whatever the messages are."""
+    request = sent(transformed(eager_transformer(), messages))
+
+    assert request["refusal"] is None
+
+
+@_property
+@given(messages=st.one_of(_conversations(), _messages).flatmap(_marked))
+def test_the_input_is_not_modified(messages: list[BaseMessage]) -> None:
+    """Neither the list of messages nor a message or block in it is modified."""
+    before = copy.deepcopy(messages)
+    identities = [id(message) for message in messages]
+
+    transformed(eager_transformer(), messages)
+
+    assert messages == before
+    assert [id(message) for message in messages] == identities
+
+
+@_property
+@given(messages=_conversations().flatmap(_marked))
+def test_transforming_twice_is_transforming_once(messages: list[BaseMessage]) -> None:
+    """A second transformer passes the messages of the first one on, and counts no request."""
+    transformer = eager_transformer()
+    once = transformed(transformer, messages)
+    assert transformer.memory is not None
+    seen = len(transformer.memory)
+
+    assert transformer.invoke(once) == once
+    assert len(transformer.memory) == seen
+
+
+def positions_of(request: dict[str, Any]) -> list[int]:
+    """Return how many blocks stand before each cache point of a request."""
+    lists = [request.get("system", []), *(m["content"] for m in request["messages"])]
+    found, position = [], 0
+    for block in (block for blocks in lists for block in blocks):
+        if "cachePoint" in block:
+            found.append(position)
+        else:
+            position += 1
+    return found
