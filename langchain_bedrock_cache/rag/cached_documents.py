@@ -6,9 +6,8 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_aws import ChatBedrockConverse
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -22,6 +21,9 @@ from langchain_bedrock_cache.rag.blocks import documents_to_blocks
 from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Shelf
 from langchain_bedrock_cache.rag.warming import warming_pays, waves
 from langchain_bedrock_cache.usage import CacheUsage
+
+if TYPE_CHECKING:
+    from langchain_aws import ChatBedrockConverse  # a heavy import
 
 Source = str | Document | Blob | Iterable[Document | Blob]
 """A text, a document, a file, or the parts of a document."""

@@ -151,7 +151,8 @@ def split_stable(
         prompt: Not modified. A `PromptTemplate` becomes one user message; one that was split at
             markers keeps its cache points.
         stable: Variables with text, or lists of documents, that come again in other requests.
-        document_prompt: How a document reads; default: its `page_content` alone.
+        document_prompt: How a document reads; default: its `page_content` alone, or as in a prompt
+            that was split before.
         document_separator: Stands between documents.
 
     Raises:
@@ -173,12 +174,13 @@ def split_stable(
             "stable={...}."
         )
         raise CachePolicyError(msg)
+    changes = {"document_prompt": document_prompt} if document_prompt else {}
     return DocumentsPromptTemplate(
         **{
             "marker": _NO_MARKER,
             **prompt.__dict__,
+            **changes,
             "stable": frozenset(stable),
-            "document_prompt": document_prompt or _page_content(),
             "document_separator": document_separator,
         }
     )

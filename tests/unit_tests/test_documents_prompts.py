@@ -96,6 +96,14 @@ def test_document_prompt_and_separator_are_used() -> None:
     assert texts(message)[1:3] == ["<Alpha is first.>", "--<Beta follows.>"]
 
 
+def test_prompt_may_be_split_again() -> None:
+    """Documents then read as they did, and the text is the same."""
+    as_title = PromptTemplate.from_template("<{page_content}>")
+    once = split_stable(ChatPromptTemplate([("human", ONE_STRING)]), document_prompt=as_title)
+    values = {"context": DOCUMENTS, "question": "Who?"}
+    assert split_stable(once).format_messages(**values) == once.format_messages(**values)
+
+
 @pytest.mark.parametrize(
     ("template", "template_format"),
     [
