@@ -361,6 +361,32 @@ def test_fixed_policies_do_as_they_are_told(case: str) -> None:
         assert points(session.sent) == expected
 
 
+def test_the_ends_that_a_fixed_policy_names_come_first() -> None:
+    """Where more places than four could have a point, the named sections are not left out."""
+    session = Session(CachePolicy.fixed(tools="1h", system="1h", messages="5m"))
+    question = user(text(2000, "document"), "Who?")
+    for messages, end in [
+        ([question], "messages[0][1]"),
+        ([question, assistant("He."), user("And then?")], "messages[2][0]"),
+        ([question, *_turns(2)], "messages[4][0]"),
+    ]:
+        session.send(ask(*messages, system=SYSTEM, tools=TOOLS), after=10.0)
+        assert {"tools[0] 1h", "system[0] 1h", end} <= set(points(session.sent))
+
+
+def _turns(n: int) -> list[dict[str, Any]]:
+    return [m for i in range(n) for m in (assistant(f"answer {i}"), user(f"question {i}"))]
+
+
+def test_idle_points_keep_earlier_ends_reachable() -> None:
+    """Points before the last cost nothing: a conversation that goes another way is read so far."""
+    session = Session()
+    so_far = [user(text(3000, "story")), *_turns(2)[:-1]]
+    session.send(ask(*so_far, user("And then?")))
+    record = session.send(ask(*so_far, user("Why?")), after=10.0)
+    assert record.cache_read_tokens >= 3000
+
+
 AUTO_LIMITS: dict[str, tuple[CachePolicy, list[str]]] = {
     "no messages": (CachePolicy(sections=("tools", "system")), ["tools[0] 1h", "system[0] 1h"]),
     "no tools": (
