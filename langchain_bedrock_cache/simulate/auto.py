@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import xxhash
 
@@ -24,6 +25,8 @@ class AutoPlacer:
         multipliers: Its price ratios.
         workers: Processes that the sessions are spread over by a hash of their names.
         policy: What the user wants; default: `CachePolicy()`.
+        make_memory: Makes the memory of a worker from the simulation's clock.
+        spread: What goes to one worker: a whole session, or each call to any of them.
     """
 
     def __init__(
@@ -33,12 +36,16 @@ class AutoPlacer:
         multipliers: PriceMultipliers,
         workers: int = 1,
         policy: CachePolicy | None = None,
+        make_memory: Callable[[Callable[[], float]], PrefixMemory] | None = None,
+        spread: Literal["session", "call"] = "session",
     ) -> None:
         self._profile = profile
         self._prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
         self._policy = policy or CachePolicy()
         self._now = 0.0
-        self._memories = [PrefixMemory(clock=self._clock) for _ in range(workers)]
+        make = make_memory or (lambda clock: PrefixMemory(clock=clock))
+        self.memories = [make(self._clock) for _ in range(workers)]
+        self._spread = spread
         self._sent: tuple[PrefixMemory, Commitment] | None = None
 
     def place(self, call: Call) -> Sequence[Point]:
@@ -82,6 +89,7 @@ class AutoPlacer:
         return self._now
 
     def _memory_of(self, call: Call) -> PrefixMemory:
-        if len(self._memories) == 1:
-            return self._memories[0]
-        return self._memories[xxhash.xxh3_64_intdigest(call.session.encode()) % len(self._memories)]
+        if len(self.memories) == 1:
+            return self.memories[0]
+        key = call.session if self._spread == "session" else f"{call.session}/{call.at_seconds}"
+        return self.memories[xxhash.xxh3_64_intdigest(key.encode()) % len(self.memories)]
