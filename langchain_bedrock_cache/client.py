@@ -217,8 +217,9 @@ class _ObservedStream:
         try:
             for event in self._stream:
                 self._planner.begun(self._call)
-                if isinstance(event, dict) and "metadata" in event:
-                    usage = event["metadata"].get("usage")
+                metadata = event.get("metadata") if isinstance(event, dict) else None
+                if isinstance(metadata, dict):
+                    usage = metadata.get("usage")
                     _report(self._response, self._call, usage)
                     self._planner.succeeded(self._call, usage)
                 yield event
