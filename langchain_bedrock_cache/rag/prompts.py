@@ -209,8 +209,9 @@ def conversational_prompt(
     Args:
         instructions: The system prompt, a template; leave out what changes.
         question: Template of the last user message.
-        history_variable: Holds the earlier messages. Best keep those as they were sent, documents
-            included: then nothing in them changes, and `PrefixOrder` can leave out what was sent.
+        history_variable: Holds the earlier messages: without their documents, which is cheaper; or
+            as they were sent, if later questions build on earlier documents. Those are read from
+            the cache then, and `PrefixOrder` leaves out what was sent.
         stable: As in `split_stable`.
         document_prompt: As in `split_stable`.
     """
