@@ -112,7 +112,8 @@ def with_lifetime_of_documents(llm: LanguageModelLike) -> LanguageModelLike:
     model, bound = _unbound(llm)
     if not isinstance(model, ChatBedrockCached):
         return llm
-    policy = bound.get("cache_policy") or model.cache_policy
+    # That of the client: the user may have wrapped it with a policy of its own.
+    policy = bound.get("cache_policy") or model.client.planner.policy
     if policy.mode != "auto" or policy.ttl != "auto" or policy.section_ttls:
         return llm
     return llm.bind(cache_policy=replace(policy, section_ttls={"system": "5m"}))

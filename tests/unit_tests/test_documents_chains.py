@@ -134,6 +134,18 @@ def test_documents_in_the_system_prompt_live_as_documents(
     assert written[expected] > 12_000
 
 
+def test_policy_of_a_wrapped_client_is_kept(
+    emulator: BedrockEmulator, memory: PrefixMemory
+) -> None:
+    """A client that the user wrapped with caching off stays off."""
+    client = cached_client(emulator.client(), policy=CachePolicy.off(), memory=memory)
+    model = ChatBedrockCached(model_id=CLAUDE, client=client)
+    create_cached_stuff_documents_chain(model, IN_SYSTEM).invoke(
+        {"context": DOCUMENTS, "input": "Who?"}
+    )
+    assert points(emulator.requests[0]) == []
+
+
 def test_order_arranges_the_documents(
     cached_model: ChatBedrockCached, emulator: BedrockEmulator, clock: SimulatedClock
 ) -> None:
