@@ -42,6 +42,7 @@ class CallReading:
     Attributes:
         usage: Tokens; `None` if not reported.
         plan: What our chat model planned, `None` for other models.
+        request: Number of the request among the sent ones; `None` if it was not noted.
         names: Model names as the response has them.
         routed_to: The model that a prompt router chose.
         list_price_applies: False for service tiers and latency modes with prices of their own.
@@ -50,6 +51,7 @@ class CallReading:
 
     usage: CacheUsage | None = None
     plan: Mapping[str, Any] | None = None
+    request: int | None = None
     names: ModelNames = field(default_factory=ModelNames)
     routed_to: str | None = None
     list_price_applies: bool = True
@@ -87,6 +89,12 @@ def names_at_start(
     )
 
 
+def region_at_start(metadata: Mapping[str, Any] | None) -> str:
+    """Return the Region that calls go to, as langchain-aws tells it; empty if it does not."""
+    params = _mapping(_mapping(metadata).get("ls_invocation_params"))
+    return _first_text(params.get("region_name")) or ""
+
+
 def read_result(result: Any) -> list[CallReading]:
     """Read an `LLMResult`.
 
@@ -111,6 +119,7 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
     return CallReading(
         usage=sum(usages.values(), CacheUsage()) if usages else None,
         plan={key: plan.get(key) for key in _PLAN_KEYS} if plan else None,
+        request=plan.get("request"),
         names=ModelNames(
             model_id=_first_text(metadata.get("inference_profile_id"), model_name),
             base_model=model_name,

@@ -25,7 +25,10 @@ from langchain_bedrock_cache.call_readings import (
     ModelNames,
     names_at_start,
     read_result,
+    region_at_start,
 )
+from langchain_bedrock_cache.diagnoser import default_diagnoser
+from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.profiles import base_model_id
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
@@ -42,6 +45,7 @@ class _OpenCall:
     place: RunPlace
     tags: tuple[str, ...]
     names: ModelNames = field(default_factory=ModelNames)
+    region: str = ""
     step: str | None = None
     started_at: float | None = None
     first_token_at: float | None = None
@@ -77,6 +81,8 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         self._calls: dict[UUID, _OpenCall] = {}
         self._records: deque[CallRecord] = deque(maxlen=max_records)
         self._totals = RunTotals()
+        self._diagnoser = default_diagnoser()
+        self._diagnoser.listen(self)
 
     @property
     def records(self) -> Sequence[CallRecord]:
@@ -156,6 +162,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             place = self._tree.place(run_id, parent_run_id, name)
             self._calls[run_id] = _OpenCall(
                 names=names,
+                region=region_at_start(metadata),
                 place=place,
                 step=name or (metadata or {}).get("langgraph_node") or place.parent_name,
                 tags=tuple(tags or ()),
@@ -230,6 +237,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
                 cost=self._price(reading, names),
                 plan=reading.plan,
                 error=error,
+                diagnosis=self._diagnose(reading, call, ended_at, error),
             )
             for reading in readings
         ]
@@ -237,6 +245,19 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             for record in records:
                 self._records.append(record)
                 self._totals = self._totals.plus(record)
+
+    def _diagnose(
+        self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
+    ) -> Diagnosis | None:
+        return self._diagnoser.call_ended(
+            reading.request,
+            usage=reading.usage,
+            plan=reading.plan,
+            started_at=ended_at if call.started_at is None else call.started_at,
+            readable_at=ended_at if call.first_token_at is None else call.first_token_at,
+            region=call.region,
+            error=error,
+        )
 
     def _price(self, reading: CallReading, names: ModelNames) -> CostBreakdown | None:
         if reading.usage is None:

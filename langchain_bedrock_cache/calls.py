@@ -10,6 +10,7 @@ from langchain_bedrock_cache.memory import Commitment
 from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.sent_requests import sent_requests
 from langchain_bedrock_cache.single_flight import Flight
 
 
@@ -76,4 +77,11 @@ class PreparedCall:
                 for s in self.plan.skipped
             ],
             "refused": self.refused,
+            "request": sent_requests().note(
+                self.request,
+                prefix=self.commitment.prefix if self.commitment else None,
+                profile=self.profile,
+                points=[(p.position, p.ttl) for p in self.plan.points],
+                token=self.plan,
+            ),
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
+from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -37,6 +38,8 @@ class CallRecord:
             model has no planner.
         error: Type of the exception that ended the call, `GeneratorExit` if its stream was not
             read to the end; `None` if it went well.
+        diagnosis: What the prompt cache did for the call, and why not more; `None` if the request
+            did not go through `ChatBedrockCached` or `cached_client`.
     """
 
     run_id: UUID
@@ -53,6 +56,7 @@ class CallRecord:
     cost: CostBreakdown | None = None
     plan: Mapping[str, Any] | None = None
     error: str | None = None
+    diagnosis: Diagnosis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,180 @@
+"""Diagnosis of calls as they end: what earlier calls left in the cache, and who read it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from langchain_bedrock_cache.call_facts import CallFacts, Entry
+from langchain_bedrock_cache.diagnosis import Diagnosis, diagnose
+from langchain_bedrock_cache.fingerprint import Fingerprint
+from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.sent_requests import SentRequests, sent_requests
+from langchain_bedrock_cache.usage import CacheUsage
+
+_MAX_ENTRIES = 8_192
+_MAX_CALLS = 4_096
+# Token counts of points inside a request are estimates.
+_ABOUT = 0.9
+# A point this far beyond what was cached, by its characters, was ignored: too long a prefix.
+_BEYOND = 1.2
+
+
+class Diagnoser:
+    """Judges calls in the order in which they end; thread-safe, bounded.
+
+    Args:
+        requests: Where the fingerprints of the calls are found.
+    """
+
+    def __init__(self, requests: SentRequests) -> None:
+        self._requests = requests
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._cached: OrderedDict[int, int] = OrderedDict()
+        self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def listen(self, listener: object) -> None:
+        """Have requests noted as long as a listener lives."""
+        self._requests.listen(listener)
+
+    def call_ended(
+        self,
+        number: int | None,
+        *,
+        usage: CacheUsage | None,
+        plan: Mapping[str, Any] | None,
+        started_at: float,
+        readable_at: float,
+        region: str = "",
+        error: str | None = None,
+    ) -> Diagnosis | None:
+        """Judge a call, and remember what it left in the cache.
+
+        Args:
+            number: Of its request among the sent ones; `None` if it was not seen on the wire.
+            usage: Tokens; `None` if none were reported.
+            plan: What the planner reported.
+            started_at: When it was made, in seconds.
+            readable_at: When its answer began, or ended if that is not known.
+            region: Where it went; empty if not known.
+            error: Type of the exception that ended it.
+
+        Returns:
+            The diagnosis; the same one to everybody who asks about a request.
+        """
+        with self._lock:
+            if number is not None and number in self._judged:
+                return self._judged[number]
+            return self._judge(number, usage, plan, started_at, readable_at, region, error)
+
+    def _judge(
+        self,
+        number: int | None,
+        usage: CacheUsage | None,
+        plan: Mapping[str, Any] | None,
+        started_at: float,
+        readable_at: float,
+        region: str,
+        error: str | None,
+    ) -> Diagnosis | None:
+        sent = self._requests.get(number)
+        taken = sent.print if sent else None
+        facts = CallFacts(
+            usage=usage,
+            print=taken,
+            plan=plan,
+            change=sent.change if sent else None,
+            earlier_tokens=self._cached.get(sent.earlier, 0) if sent and sent.earlier else 0,
+            entry=self._longest(taken) if taken else None,
+            started_at=started_at,
+            region=region,
+            error=error,
+        )
+        if sent and usage:
+            self._remember(sent.number, sent.print, usage, facts, readable_at)
+        diagnosis = diagnose(facts)
+        if sent:
+            _put(self._judged, sent.number, diagnosis, _MAX_CALLS)
+        return diagnosis
+
+    def _longest(self, taken: Fingerprint) -> Entry | None:
+        digests = taken.prefix.digests
+        for position in range(len(digests), 0, -1):
+            entry = self._entries.get(digests[position - 1])
+            if entry is not None:
+                return entry
+        return None
+
+    def _remember(
+        self,
+        number: int,
+        taken: Fingerprint,
+        usage: CacheUsage,
+        facts: CallFacts,
+        readable_at: float,
+    ) -> None:
+        read = usage.cache_read_tokens
+        tokens = read + usage.cache_write_tokens
+        _put(self._cached, number, tokens, _MAX_CALLS)
+        if not tokens:
+            return
+        digests, chars = taken.prefix.digests, taken.prefix.chars
+        if facts.entry is not None and read >= _ABOUT * facts.entry.tokens:
+            touched = replace(facts.entry, used_at=facts.started_at)
+            _put(self._entries, digests[touched.position - 1], touched, _MAX_ENTRIES)
+        points = _used_points(taken, usage)
+        last = points[-1][0] if points else 0
+        minimum = taken.profile.min_tokens_per_cache_point if taken.profile else 0
+        for position, ttl in points:
+            length = round(tokens * chars[position - 1] / max(1, chars[last - 1]))
+            if length < minimum:
+                continue
+            entry = Entry(
+                tokens=tokens if position == last else length,
+                is_exact=position == last,
+                ttl=ttl,
+                used_at=facts.started_at,
+                readable_at=readable_at,
+                region=facts.region,
+                position=position,
+            )
+            digest = digests[position - 1]
+            _put(self._entries, digest, self._merged(digest, entry, read), _MAX_ENTRIES)
+
+    def _merged(self, digest: bytes, new: Entry, read: int) -> Entry:
+        """Return the entry after a call that had a cache point at its end.
+
+        What was read up to a later place was not touched here: only the longest find is renewed.
+        """
+        old = self._entries.get(digest)
+        if old is None or old.region != new.region or old.tokens > read:
+            return new
+        used_at = new.used_at if old.tokens >= _ABOUT * read else old.used_at
+        return replace(old, used_at=used_at)
+
+
+@cache
+def default_diagnoser() -> Diagnoser:
+    """Return the one of this process: handlers come and go, the prompt cache stays."""
+    return Diagnoser(sent_requests())
+
+
+def _put(kept: OrderedDict[Any, Any], key: object, value: object, limit: int) -> None:
+    """Keep a value as the latest one, and forget the oldest beyond the limit."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > limit:
+        kept.popitem(last=False)
+
+
+def _used_points(taken: Fingerprint, usage: CacheUsage) -> list[tuple[int, CacheTTL]]:
+    """Return the points up to the one at which the cached part of the prompt ends."""
+    cached = usage.cache_read_tokens + usage.cache_write_tokens
+    chars = taken.prefix.chars
+    limit = _BEYOND * cached / max(1, usage.input_tokens) * chars[-1] if chars else 0
+    return [point for point in taken.points if chars[point[0] - 1] <= limit]

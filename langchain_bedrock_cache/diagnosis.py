@@ -1,0 +1,310 @@
+"""Why a call read less from the prompt cache than it could have: a verdict, and where to look.
+
+The yardstick of a call is what the previous call of the same conversation had read and written, or
+the longest entry that an earlier call left in its prefix. Reading that much is a hit; a read above
+zero that falls short of it is not. Pure: facts go in, a value comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from langchain_bedrock_cache.call_facts import CallFacts
+from langchain_bedrock_cache.changes import Change
+from langchain_bedrock_cache.fingerprint import Fingerprint
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
+from langchain_bedrock_cache.usage import CacheUsage
+
+Verdict = Literal[
+    "hit",
+    "partial_hit",
+    "first_write",
+    "expired",
+    "prefix_changed",
+    "too_short",
+    "too_long",
+    "out_of_lookback",
+    "in_flight",
+    "no_points",
+    "unsupported",
+    "refused",
+    "failed",
+    "unreported",
+    "unexplained",
+]
+
+# Token counts of points inside a request are estimated from its characters.
+_ESTIMATE = 0.9
+# A lifetime is counted from somewhere between the start and the end of a call.
+_ALMOST = 0.98
+_OFF_REASONS = ("off", "section_off")
+_SHORT_REASONS = {"too_short", "no_legal_position"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What the prompt cache did for a call, and why not more.
+
+    Attributes:
+        verdict: In a word.
+        expected_read_tokens: The yardstick: what the call could have read, had all gone well.
+        wasted_tokens: What it read less than that.
+        change: Where the request differs from the earlier one, if it does.
+        age_seconds: How long the entry had not been used, where it has expired.
+        ttl: The lifetime of that entry.
+        blocks: Blocks between the entry and the next cache point, where that is too far.
+        detail: What else is known, in words; never prompt text.
+    """
+
+    verdict: Verdict
+    expected_read_tokens: int = 0
+    wasted_tokens: int = 0
+    change: Change | None = None
+    age_seconds: float | None = None
+    ttl: CacheTTL | None = None
+    blocks: int | None = None
+    detail: str = ""
+
+    @property
+    def is_waste(self) -> bool:
+        """Whether less was read than could have been."""
+        return self.wasted_tokens > 0
+
+    @property
+    def place(self) -> str:
+        """Where the request differs from the earlier one; empty if it does not."""
+        return self.change.place if self.change else ""
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        said = f"{self.verdict.replace('_', ' ')}"
+        detail = f": {self.detail}" if self.detail else ""
+        lost = f"; {self.wasted_tokens:,} tokens not read" if self.is_waste else ""
+        return said + detail + lost
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the diagnosis as plain data, for JSON."""
+        change = self.change
+        return {
+            "verdict": self.verdict,
+            "detail": self.detail,
+            "expected_read_tokens": self.expected_read_tokens,
+            "wasted_tokens": self.wasted_tokens,
+            "place": self.place,
+            "change": change.kind if change else None,
+            "section": change.section if change else None,
+            "offset_chars": change.offset_chars if change else None,
+            "age_seconds": self.age_seconds,
+            "ttl": self.ttl,
+            "blocks": self.blocks,
+        }
+
+
+class _Case(NamedTuple):
+    """The facts of a call whose request and usage are known, and what it could have read."""
+
+    facts: CallFacts
+    usage: CacheUsage
+    taken: Fingerprint
+    reasons: Mapping[str, str]
+    expected: int
+
+    @property
+    def read(self) -> int:
+        return self.usage.cache_read_tokens
+
+    def missed(self, verdict: Verdict, detail: str, **more: Any) -> Diagnosis:
+        return Diagnosis(
+            verdict=verdict,
+            detail=detail,
+            expected_read_tokens=self.expected,
+            wasted_tokens=max(0, self.expected - self.read),
+            **more,
+        )
+
+
+def diagnose(facts: CallFacts) -> Diagnosis | None:
+    """Return why a call read what it read.
+
+    Args:
+        facts: What is known of it.
+
+    Returns:
+        The diagnosis; `None` if the request was not seen on the wire, so that nothing can be said.
+    """
+    if facts.error is not None and facts.usage is None:
+        return Diagnosis(verdict="failed", detail=facts.error)
+    if facts.print is None:
+        return None
+    if facts.usage is None:
+        return Diagnosis(verdict="unreported", detail="the answer did not say what it used")
+    case = _Case(
+        facts,
+        facts.usage,
+        facts.print,
+        _reasons(facts.plan or {}),
+        max(
+            facts.entry.tokens if facts.entry else 0,
+            facts.earlier_tokens if facts.change else 0,
+        ),
+    )
+    return next((found for check in _CHECKS if (found := check(case))), _unexplained(case))
+
+
+def _refused(case: _Case) -> Diagnosis | None:
+    refusal = (case.facts.plan or {}).get("refused")
+    return (
+        case.missed("refused", f"sent again without cache points: {refusal}") if refusal else None
+    )
+
+
+def _unsupported(case: _Case) -> Diagnosis | None:
+    if "unsupported_model" not in case.reasons or case.read:
+        return None
+    return Diagnosis(verdict="unsupported", detail=case.reasons["unsupported_model"])
+
+
+def _hit(case: _Case) -> Diagnosis | None:
+    entry, change = case.facts.entry, case.facts.change
+    share = 1.0 if change or (entry and entry.is_exact) else _ESTIMATE
+    if not case.read or case.read < case.expected * share:
+        return None
+    return Diagnosis(verdict="hit", expected_read_tokens=case.expected)
+
+
+def _too_short(case: _Case) -> Diagnosis | None:
+    usage, taken = case.usage, case.taken
+    if case.read or usage.cache_write_tokens or taken.profile is None:
+        return None
+    minimum = taken.profile.min_tokens_per_cache_point
+    if taken.points:
+        chars, last = taken.prefix.chars, taken.points[-1][0]
+        tokens = round(usage.input_tokens * chars[last - 1] / max(1, chars[-1]))
+        about = "" if last == len(taken) else "about "
+    elif "too_short" in case.reasons and not set(case.reasons) - _SHORT_REASONS:
+        tokens, about = usage.input_tokens, ""
+    else:
+        return None
+    if tokens >= minimum:
+        return None
+    said = f"{about}{tokens:,} tokens, and this model caches from {minimum:,} on"
+    return Diagnosis(verdict="too_short", detail=said)
+
+
+def _prefix_changed(case: _Case) -> Diagnosis | None:
+    change = case.facts.change
+    if change is None or (case.expected <= case.read and case.taken.points):
+        return None
+    return case.missed("prefix_changed", str(change), change=change)
+
+
+def _first_write(case: _Case) -> Diagnosis | None:
+    if case.facts.entry is not None or not case.usage.cache_write_tokens:
+        return None
+    return Diagnosis(verdict="first_write")
+
+
+def _other_region(case: _Case) -> Diagnosis | None:
+    entry, region = case.facts.entry, case.facts.region
+    if entry is None or not region or not entry.region or region == entry.region:
+        return None
+    change = Change(kind="region", detail=f"{entry.region} before, {region} now")
+    return case.missed("prefix_changed", str(change), change=change)
+
+
+def _expired(case: _Case) -> Diagnosis | None:
+    entry = case.facts.entry
+    if entry is None:
+        return None
+    age = case.facts.started_at - entry.used_at
+    if age < _ALMOST * TTL_SECONDS[entry.ttl]:
+        return None
+    said = f"last used {_duration(age)} ago, kept for {entry.ttl}"
+    return case.missed("expired", said, age_seconds=age, ttl=entry.ttl)
+
+
+def _in_flight(case: _Case) -> Diagnosis | None:
+    entry = case.facts.entry
+    if entry is None or case.facts.started_at >= entry.readable_at:
+        return None
+    return case.missed("in_flight", "the call that wrote it had not begun to answer")
+
+
+def _no_points(case: _Case) -> Diagnosis | None:
+    if not case.taken.points:
+        return case.missed("no_points", _why_no_points(case.reasons))
+    entry = case.facts.entry
+    if entry is None or case.taken.points[-1][0] >= entry.position:
+        return None
+    return case.missed("no_points", "the last cache point is before the end of what could be read")
+
+
+def _out_of_lookback(case: _Case) -> Diagnosis | None:
+    entry, profile = case.facts.entry, case.taken.profile
+    if entry is None or profile is None:
+        return None
+    blocks = min(p for p, _ in case.taken.points if p >= entry.position) - entry.position
+    if blocks <= profile.lookback_blocks:
+        return None
+    said = f"the next cache point is {blocks} blocks after it, and {profile.lookback_blocks} are"
+    return case.missed("out_of_lookback", f"{said} looked back", blocks=blocks)
+
+
+def _too_long(case: _Case) -> Diagnosis | None:
+    limit = case.taken.profile.max_cacheable_tokens if case.taken.profile else 0
+    if not 0 < limit < case.usage.input_tokens:
+        return None
+    said = f"{case.usage.input_tokens:,} tokens, and this model caches up to {limit:,}"
+    return case.missed("too_long", said)
+
+
+def _unexplained(case: _Case) -> Diagnosis:
+    if case.read:
+        said = f"{case.read:,} of {case.expected:,} tokens were read"
+        return case.missed("partial_hit", said)
+    if case.facts.entry is None:
+        return case.missed("unexplained", "cache points were sent, and nothing was written")
+    said = "it should be there: evicted, perhaps, or the call was routed to another Region"
+    return case.missed("unexplained", said)
+
+
+# In this order: what rules out everything below it comes first.
+_CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
+    _refused,
+    _unsupported,
+    _hit,
+    _too_short,
+    _prefix_changed,
+    _first_write,
+    _other_region,
+    _expired,
+    _in_flight,
+    _no_points,
+    _out_of_lookback,
+    _too_long,
+)
+
+
+def _reasons(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return why sections have no point, the last one's detail for each reason."""
+    skipped: Sequence[Mapping[str, str]] = plan.get("skipped") or ()
+    return {s["reason"]: s["detail"] for s in skipped}
+
+
+def _why_no_points(reasons: Mapping[str, str]) -> str:
+    for reason in _OFF_REASONS:
+        if reason in reasons:
+            return reasons[reason] or "caching is switched off"
+    worth = reasons.get("not_worth_it") or reasons.get("loss_limit")
+    if worth:
+        return f"none was expected to pay ({worth})"
+    if reasons:
+        return "; ".join(f"{reason.replace('_', ' ')}: {said}" for reason, said in reasons.items())
+    return "the request has no cache points"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
