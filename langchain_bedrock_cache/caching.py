@@ -167,6 +167,11 @@ class CallPlanner:
             refused=refusal.message,
         )
 
+    def reopen(self, call: PreparedCall, refusal: Refusal) -> None:
+        """Take back what `without_points` noted: without points the call was refused as well."""
+        if call.profile is not None:
+            self._refusals.remove(call.profile, refusal)
+
     def _plan(
         self,
         original: dict[str, Any],

@@ -78,8 +78,16 @@ class ChatBedrockCached(BatchedChat):
         values: dict[str, Any] = {
             name: getattr(model, name) for name in ChatBedrockConverse.model_fields
         }
+        fields_set = set(model.model_fields_set)
+        if isinstance(model, ChatBedrockCached):
+            fields_set |= {"cache_policy"}
+            cache_policy = cache_policy or model.cache_policy
+            prefix_memory = model.prefix_memory if prefix_memory is None else prefix_memory
+            fallback_clients = fallback_clients or model.fallback_clients
+        elif cache_policy is not None:
+            fields_set |= {"cache_policy"}
         cached: Self = cls.model_construct(  # type: ignore[assignment] # the plugin forgets Self
-            _fields_set=set(model.model_fields_set),
+            _fields_set=fields_set,
             **values,
             cache_policy=cache_policy or CachePolicy(),
             prefix_memory=prefix_memory,
@@ -159,8 +167,10 @@ class ChatBedrockCached(BatchedChat):
     ) -> Any:
         """Pass what the planner needs on to the client, beside the request."""
         params = _RequestParams(super()._converse_params(**kwargs))
-        if cachePolicy is not None:
-            params["cache_policy"] = cachePolicy
+        # Not only the call's: a model may get another policy after its client was wrapped.
+        policy = self.cache_policy if "cache_policy" in self.model_fields_set else None
+        if policy := cachePolicy or policy:
+            params["cache_policy"] = policy
         if conversation is not None:
             params["conversation_id"] = conversation
         if self.base_model_id:
@@ -179,7 +189,7 @@ class ChatBedrockCached(BatchedChat):
     @property
     def lc_attributes(self) -> dict[str, Any]:
         """Serialize the policy as plain data."""
-        if self.cache_policy == CachePolicy():
+        if "cache_policy" not in self.model_fields_set:
             return {}
         settings = asdict(self.cache_policy)
         del settings["tenant_key"]  # a secret: it comes from the environment where this is loaded

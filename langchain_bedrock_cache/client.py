@@ -30,7 +30,8 @@ def cached_client(
 
     Args:
         client: A boto3 `bedrock-runtime` client. One that is wrapped already is returned as it is
-            if nothing else is given, and re-wrapped with the new settings otherwise.
+            if nothing else is given, and otherwise wrapped anew, with its settings where none are
+            given here.
         policy: When and how long to cache; default: `CachePolicy()`.
         memory: What was seen so far; default: one memory for the process.
         base_model_id: The model behind an ARN that does not name it.
@@ -46,6 +47,10 @@ def cached_client(
     if isinstance(client, CachedClient):
         if policy is None and memory is None and base_model_id is None and not fallbacks:
             return client
+        policy = policy or client.planner.policy
+        memory = client.planner.memory if memory is None else memory
+        base_model_id = base_model_id or client._base_model_id  # noqa: SLF001 # our own class
+        fallbacks = fallbacks or client._fallbacks  # noqa: SLF001 # as above
         client = client.wrapped
     planner = CallPlanner(
         policy=policy or CachePolicy(),
@@ -68,6 +73,7 @@ class CachedClient:
         self.wrapped = client
         self.planner = planner
         self._base_model_id = base_model_id
+        self._fallbacks = tuple(fallbacks)
         routes = [f if isinstance(f, Route) else Route(client=f) for f in (client, *fallbacks)]
         self._router = Router(routes, clock=planner.memory.clock)
 
@@ -160,10 +166,16 @@ class CachedClient:
             if retry is None:
                 self.planner.failed(call)
                 raise
+            first_refusal = refusal
         except BaseException:  # cancelled or interrupted: nobody should wait for this call
             self.planner.failed(call)
             raise
-        return retry, send(**retry.request)
+        try:
+            return retry, send(**retry.request)
+        except Exception as error:
+            if first_refusal and refusal_of(error):  # it was never about our points
+                self.planner.reopen(call, first_refusal)
+            raise
 
     def _prepare(self, request: dict[str, Any], options: CallOptions) -> PreparedCall:
         """Plan a call; wait, for a bounded time, for one that is writing what it would read."""

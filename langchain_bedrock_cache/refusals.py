@@ -86,6 +86,12 @@ class RefusalBook:
         with self._lock:
             self._until[profile.id, section] = self._clock() + _FORGET_AFTER_SECONDS
 
+    def remove(self, profile: ModelProfile, refusal: Refusal) -> None:
+        """Forget a refusal that turned out to be about something else."""
+        with self._lock:
+            for section in (refusal.section, None):
+                self._until.pop((profile.id, section), None)
+
     def refused(self, profile: ModelProfile, section: Section) -> bool:
         """Whether points in a section of this model's requests were refused lately."""
         if not self._until:
