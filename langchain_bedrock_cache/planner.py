@@ -8,6 +8,7 @@ points of the application that cannot be sent are errors (`application_points`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, cast
 
 from langchain_bedrock_cache.plan import CachePlan, PlannedPoint, SkippedPoint, SkipReason
@@ -26,6 +27,8 @@ from langchain_bedrock_cache.waiting import Missed, Stake
 # Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
 # since only one measurement tells where the edge is (21 hit, 22 missed).
 _LOOKBACK_RESERVE = 1
+# More than these never fit beside the end of what is written.
+_SPARE_POINTS = 3
 
 
 class _Segment(NamedTuple):
@@ -234,8 +237,9 @@ class _Planner:
     def _wanted(self, segments: Sequence[_Segment], choice: _Choice) -> list[tuple[int, CacheTTL]]:
         """Return the wanted points, most important first.
 
-        The end of what is written; where lifetimes change; the longest live entry, if no later
-        point finds it; then the places where other requests may branch off or come back to.
+        The end of what is written; the longest live entry, if no later point finds it; where
+        lifetimes change; the places where other requests may branch off or come back to; then,
+        since points before the last cost nothing, the ends of the messages before.
         """
         ttl_at: dict[int, CacheTTL] = {}
         first: list[int] = []
@@ -248,17 +252,29 @@ class _Planner:
                 ttl_at[border] = "1h"
                 first.append(border)
         ttl_at |= {p: ttl for p, ttl in self.sighting.live.items() if self._usable(p)}
-        if self.live in ttl_at:
-            reach = self.profile.lookback_blocks - _LOOKBACK_RESERVE
-            found = any(0 < p - self.live <= reach for p in first)
-            first.insert(1 if not found else len(first), self.live)
+        reach = self.profile.lookback_blocks - _LOOKBACK_RESERVE
+        if self.live in ttl_at and not any(0 < p - self.live <= reach for p in first):
+            first.insert(1, self.live)
         for i, segment in enumerate(segments[: choice.end - 1 if choice.end else 0]):
             ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
         # Later branches first: a point near the end finds what stands up to 20 blocks before it.
-        others = sorted((p for p in ttl_at if p not in first), reverse=True)
-        order = dict.fromkeys([*first, *others])
+        others = sorted((p for p in ttl_at if p not in first and p != self.live), reverse=True)
+        ttl_at |= (spare := self._spare(segments, choice, ttl_at))
+        order = dict.fromkeys([*first, *others, self.live, *spare])
         sections = self.policy.sections
-        return [(p, ttl_at[p]) for p in order if self.prefix.section(p) in sections]
+        return [(p, ttl_at[p]) for p in order if p in ttl_at and self.prefix.section(p) in sections]
+
+    def _spare(
+        self, segments: Sequence[_Segment], choice: _Choice, taken: Mapping[int, CacheTTL]
+    ) -> dict[int, CacheTTL]:
+        """Return the ends of the last messages within what is written, latest first."""
+        if not choice.end:
+            return {}
+        end = segments[choice.end - 1].end
+        border = segments[choice.hour - 1].end if choice.hour else 0
+        within = (p for p in reversed(self.prefix.list_ends()) if self.live < p < end)
+        ends = islice((p for p in within if p not in taken and self._usable(p)), _SPARE_POINTS)
+        return {p: "1h" if p <= border else "5m" for p in ends}
 
     def _select(
         self, wanted: Sequence[tuple[int, CacheTTL]], kept: tuple[PlannedPoint, ...]
