@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from langchain_bedrock_cache.positions import Cut, class_before, class_of, cuts_of
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.prefix_record import PrefixRecord
+from langchain_bedrock_cache.prefix_table import PrefixTable
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
 from langchain_bedrock_cache.returns import (
     ReturnBook,
     Scope,
     after_pause,
     following,
-    pace_of,
 )
 from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.sighting import SeenCut, Sighting
@@ -91,8 +91,7 @@ class PrefixMemory:
         store_key: str = "",
     ) -> None:
         self._clock = clock
-        self._max_entries = max_entries
-        self._records: dict[bytes, PrefixRecord] = {}
+        self._table = PrefixTable(max_entries)
         self._book = ReturnBook()
         self._room = WaitingRoom()
         self._all = Account()
@@ -104,7 +103,7 @@ class PrefixMemory:
 
     def __len__(self) -> int:
         """Count the prefixes remembered."""
-        return len(self._records)
+        return len(self._table)
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -121,12 +120,7 @@ class PrefixMemory:
         Only asks: the request is not taken in.
         """
         with self._lock:
-            now = self._clock()
-            for position in range(len(prefix), 0, -1):
-                record = self._record(prefix, position)
-                if record and record.expires_at > now:
-                    return prefix.chars[position - 1]
-        return 0
+            return self._table.warm_chars(prefix, self._clock())
 
     def observe(self, prefix: Prefix, profile: ModelProfile) -> Sighting:
         """Take in a request that is about to be planned, and say what is known about it.
@@ -141,15 +135,15 @@ class PrefixMemory:
             self._room.age(now)
             for digest, shared in foreign.items():
                 self._merge(digest, shared)
-            seen = self._deepest(prefix)
+            seen = self._table.deepest(prefix)
             scope = _scope(prefix, profile)
-            last = self._record(prefix, seen)
+            last = self._table.get(prefix, seen)
             branch = last is not None and last.role != "turn"
             cuts = cuts_of(prefix, seen, branch=branch)
             for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
                 self._came_back(prefix, position, scope, now)
-            pace = self._pace(prefix, seen, now)
-            live, would_live = self._live(prefix, seen, cuts, now)
+            pace = self._table.pace(prefix, seen, now)
+            live, would_live = self._table.live(prefix, seen, cuts, now)
             return Sighting(
                 now=now,
                 seen=seen,
@@ -188,9 +182,7 @@ class PrefixMemory:
             A handle for `learn` or `cancel`.
         """
         with self._lock:
-            interior = PrefixRecord(sighting.now)
-            for digest in prefix.digests[sighting.seen :]:
-                self._records.setdefault(digest, interior)
+            self._table.add(prefix, sighting.seen, sighting.now)
             waiting = tuple(
                 self._wait(prefix, cut, sighting, stakes.get(cut.position)) for cut in sighting.cuts
             )
@@ -205,9 +197,9 @@ class PrefixMemory:
             if missed:
                 sighting.account.miss(missed.gain)
                 for position, ttl in missed.entries.items():
-                    record = self._own_record(prefix, position)
+                    record = self._table.own(prefix, position, sighting.now)
                     record.would_expire_at = sighting.now + TTL_SECONDS[ttl]
-            self._forget_oldest()
+            self._table.forget_oldest()
             self._publish(
                 prefix, {*(cut.position for cut in sighting.cuts), *(p for p, _ in points)}
             )
@@ -252,17 +244,8 @@ class PrefixMemory:
                 record.expires_at = -math.inf if nothing_live else expires_at
             commitment.account.refund(prompt=commitment.prompt, saving=commitment.saving)
 
-    def _deepest(self, prefix: Prefix) -> int:
-        for position in range(len(prefix), 0, -1):
-            if prefix.digests[position - 1] in self._records:
-                return position
-        return 0
-
-    def _record(self, prefix: Prefix, position: int) -> PrefixRecord | None:
-        return self._records.get(prefix.digests[position - 1]) if position else None
-
     def _came_back(self, prefix: Prefix, position: int, scope: Scope, now: float) -> None:
-        record = self._record(prefix, position)
+        record = self._table.get(prefix, position)
         if record is None:
             return
         if record.waiting and not record.waiting.done:
@@ -281,7 +264,7 @@ class PrefixMemory:
         now = self._clock()
         unknown: list[bytes] = []
         for position in sorted(positions - {0}, reverse=True):
-            record = self._record(prefix, position)
+            record = self._table.get(prefix, position)
             if record is None or record.expires_at <= now:
                 unknown.append(prefix.digests[position - 1])
             elif position > prefix.head:
@@ -289,51 +272,20 @@ class PrefixMemory:
         return unknown
 
     def _merge(self, digest: bytes, shared: SharedRecord) -> None:
-        record = self._records.get(digest)
-        if record is None:
-            self._records[digest] = PrefixRecord.from_shared(shared)
-            return
-        record = self._records[digest] = record.own()
-        if record.merge(shared) and record.waiting and not record.waiting.done:
+        record = self._table.merge(digest, shared)
+        if record and record.waiting and not record.waiting.done:
             self._room.leave(record.waiting, shared.last_seen, returned=True)
 
     def _publish(self, prefix: Prefix, positions: set[int]) -> None:
         if self.shared is None:
             return
-        records = {p: self._record(prefix, p) for p in positions}
+        records = {p: self._table.get(prefix, p) for p in positions}
         self.shared.publish({prefix.digests[p - 1]: r.share() for p, r in records.items() if r})
-
-    def _pace(self, prefix: Prefix, seen: int, now: float) -> int:
-        """Return the pace of the conversation, this gap included; 0 for a new one."""
-        for position in range(seen, prefix.head, -1):
-            record = self._record(prefix, position)
-            if record and record.is_tail:
-                return max(record.pace, pace_of(now - record.last_seen))
-        return 0
-
-    def _live(
-        self, prefix: Prefix, seen: int, cuts: Sequence[Cut], now: float
-    ) -> tuple[dict[int, CacheTTL], int]:
-        """Return what is in the cache, and up to where it would reach had every write been made."""
-        live: dict[int, CacheTTL] = {}
-        would = 0
-        for position in range(seen, 0, -1):
-            record = self._record(prefix, position)
-            if record and record.expires_at > now:
-                live[position] = record.ttl
-                break
-            if record and not would and record.would_expire_at > now:
-                would = position
-        for position, _ in cuts:
-            record = self._record(prefix, position)
-            if record and record.expires_at > now:
-                live[position] = record.ttl
-        return live, max(would, *live, 0)
 
     def _look_up(
         self, prefix: Prefix, seen: int, cut: Cut, pace: int, scope: Scope, now: float
     ) -> SeenCut:
-        record = self._record(prefix, cut.position)
+        record = self._table.get(prefix, cut.position)
         uses = record.uses if record else int(seen >= cut.position)
         cls = class_of(prefix, cut, uses, pace)
         paused = after_pause(cls)
@@ -360,7 +312,7 @@ class PrefixMemory:
         stake: Stake | None,
     ) -> Waiting:
         now = sighting.now
-        record = self._own_record(prefix, cut.position)
+        record = self._table.own(prefix, cut.position, now)
         if cut.position <= sighting.seen:
             record.uses += 1
         record.last_seen = now
@@ -377,27 +329,16 @@ class PrefixMemory:
         self._room.enter(record.waiting)
         return record.waiting
 
-    def _own_record(self, prefix: Prefix, position: int) -> PrefixRecord:
-        """Return the record of a position, split off from the interior of its request."""
-        digest = prefix.digests[position - 1]
-        record = self._records.pop(digest, None) or PrefixRecord(self._clock())
-        self._records[digest] = record = record.own()  # as the most recently used
-        return record
-
     def _enter(
         self, prefix: Prefix, position: int, ttl: CacheTTL, now: float
     ) -> tuple[PrefixRecord, float]:
-        record = self._own_record(prefix, position)
+        record = self._table.own(prefix, position, now)
         if record.role is None:
             record.role = "branch"  # a place of its own from now on, not interior
         before = record.expires_at
         record.ttl = ttl
         record.expires_at = now + TTL_SECONDS[ttl]
         return record, before
-
-    def _forget_oldest(self) -> None:
-        while len(self._records) > self._max_entries:
-            del self._records[next(iter(self._records))]
 
 
 def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:

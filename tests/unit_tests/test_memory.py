@@ -240,7 +240,7 @@ def test_threads_share_a_memory(clock: SimulatedClock) -> None:
 def test_no_text_is_kept(memory: PrefixMemory) -> None:
     """Nothing that the memory holds contains what a prompt said."""
     send(memory, ask(user("a-very-secret-ingredient", "?"), system=[{"text": "hush-hush"}]))
-    kept = pickle.dumps((memory._records, memory._accounts))
+    kept = pickle.dumps((memory._table, memory._accounts))
     assert kept
     assert b"secret-ingredient" not in kept
     assert b"hush" not in kept

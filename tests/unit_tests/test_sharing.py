@@ -122,7 +122,7 @@ def test_another_key_shares_nothing_and_the_store_holds_no_digest() -> None:
     first = planner(store, clock, key="ours")
     assert plan_and_flush(first) == 0
     assert plan_and_flush(planner(store, clock, key="theirs")) == 0
-    digests = {d.hex() for d in first.memory._records}
+    digests = {d.hex() for d in first.memory._table.digests()}
     stored = set(store.yield_keys())
     assert stored
     assert not digests & stored
