@@ -20,13 +20,19 @@ ANY_CLAUDE = "anthropic.claude-opus-5"
 
 
 def points_for(
-    conversation: Conversation, *, model: str | None, policy: CachePolicy, planner: CallPlanner
+    conversation: Conversation,
+    *,
+    model: str | None,
+    tools_ttl: CacheTTL | None,
+    policy: CachePolicy,
+    planner: CallPlanner,
 ) -> list[tuple[int, CacheTTL]]:
     """Decide where the cache points of a conversation go.
 
     Args:
         conversation: Its marks are kept, but moved to where Bedrock accepts them.
         model: Whose rules to follow; `None` for those that all Claude models share.
+        tools_ttl: Lifetime of the point after the tools, which counts, too; `None` for no point.
         policy: What the user wants.
         planner: Decides, and remembers the request.
 
@@ -45,12 +51,14 @@ def points_for(
         prefix = read_converse(request, profile)
         marks = _settled(conversation, prefix, profile)
         request = write_points(request, [(prefix.place(p), marks[p]) for p in marks])
-    policy = _with_safe_lifetimes(policy, model)
+    if tools_ttl == "5m" or (tools_ttl is None and model is None):
+        policy = _without_hours(policy)
     call = planner.prepare(request, CallOptions(policy=policy))
     if call.commitment is None or call.profile is None:  # off, or not for this model
         return [*marks.items()] if has_points(call.request) else []
     points = [p for p in call.plan.points if p.position in conversation.slots]
-    return [(p.position, p.ttl) for p in _with_room_for_tools(points, call.profile, policy)]
+    room = call.profile.max_cache_points - bool(tools_ttl and "tools" in call.profile.sections)
+    return [(p.position, p.ttl) for p in _fitted(points, room)]
 
 
 def _settled(
@@ -72,25 +80,16 @@ def _settled(
     return settled
 
 
-def _with_safe_lifetimes(policy: CachePolicy, model: str | None) -> CachePolicy:
-    """Settle on 5 minutes where nothing is said and an hour might be refused.
+def _without_hours(policy: CachePolicy) -> CachePolicy:
+    """Settle on 5 minutes where nothing is said: an hour might be refused.
 
-    Old Claude models refuse it, and all of them after a shorter lifetime, which the tools may have.
+    Old Claude models refuse it, and all of them after a shorter lifetime.
     """
     silent = policy.ttl == "auto" and "1h" not in policy.section_ttls.values()
-    if silent and (model is None or "tools" in policy.sections):
-        return replace(policy, ttl="5m")
-    return policy
+    return replace(policy, ttl="5m") if silent else policy
 
 
-def _with_room_for_tools(
-    points: Sequence[PlannedPoint], profile: ModelProfile, policy: CachePolicy
-) -> list[PlannedPoint]:
-    """Leave one of the model's points for the tools, unless the application took it.
-
-    The first added point goes: what was written at the others includes it.
-    """
-    tools = "tools" in policy.sections and "tools" in profile.sections
-    excess = len(points) - (profile.max_cache_points - tools)
+def _fitted(points: Sequence[PlannedPoint], room: int) -> list[PlannedPoint]:
+    """Drop the first of the added points if there are too many: later ones include them."""
     added = [p for p in points if p.origin == "planner"]
-    return [p for p in points if p not in added[: max(0, excess)]]
+    return [p for p in points if p not in added[: max(0, len(points) - room)]]

@@ -34,8 +34,8 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
     sent. Marks of your own (`create_cache_point()`, Anthropic's `cache_control`) are kept, and
     moved back where Bedrock would refuse them.
 
-    It sees neither model nor tools: name the one, use `cached_tools` for the others. Unless the
-    policy says more, points live for 5 minutes, and one of the four is left to the tools.
+    It sees neither the model nor its tools (for those, `cached_tools`). Unless told more, it places
+    what any Claude model accepts: points for 5 minutes, and one of the four left to the tools.
 
     Args:
         policy: When, where and how long to cache; `CachePolicy()` decides by itself.
@@ -43,6 +43,8 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
             it the memory of a `ChatBedrockCached`, which would then see every request twice.
         model: Model ID (for Nova, say) whose rules to follow; default: what every Claude model
             accepts, with the lowest minimum of all, 512 tokens.
+        tools_ttl: Lifetime of the point that `cached_tools` places. Points for an hour are added
+            only if this is `"1h"`, or `None` (there is no such point) and the model is named.
 
     Example:
         ```python
@@ -53,6 +55,7 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
     policy: CachePolicy = Field(default_factory=CachePolicy)
     memory: PrefixMemory | None = Field(default=None, exclude=True, repr=False)
     model: str | None = None
+    tools_ttl: CacheTTL | None = "5m"
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -112,6 +115,7 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
         points = points_for(
             conversation,
             model=self.model,
+            tools_ttl=self.tools_ttl,
             policy=self.policy,
             planner=_planner_of(self.memory),
         )
@@ -150,7 +154,7 @@ def cached_tools(
     Args:
         tools: As `bind_tools` takes them; not modified. Their own cache points are kept.
         ttl: Lifetime of the point, 5 minutes if `None`. Points in the messages must not live
-            longer than this one: for `CachePolicy(ttl="1h")` say `"1h"` here too.
+            longer; if you say `"1h"`, say `CachePointTransformer(tools_ttl="1h")` as well.
         sort: Whether to sort the tools by name, for tools that come in no order of their own.
 
     Raises:

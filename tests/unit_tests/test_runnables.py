@@ -183,22 +183,33 @@ def test_is_configurable_like_other_runnables() -> None:
 
 
 def test_by_default_points_are_legal_for_every_claude_model(clock: SimulatedClock) -> None:
-    """Unless a model is named, no lifetime is sent, which old models refuse, and 3 points are."""
-    transformer = CachePointTransformer(memory=PrefixMemory(clock=clock))
-    named = CachePointTransformer(
-        model=CLAUDE,
-        policy=CachePolicy(sections=("system", "messages")),
-        memory=PrefixMemory(clock=clock),
-    )
-    seen, seen_named = [], []
-    for turn in range(6):  # pauses of half an hour: an hour's lifetime pays
-        messages = [SystemMessage(LONG), *_turns(turn), HumanMessage(f"And {turn}?")]
-        seen += [_points_in(transformer.invoke(messages))]
-        seen_named += [_points_in(named.invoke(messages))]
-        clock.advance(1800)
+    """Unless told more, no lifetime is sent, which old models refuse, and at most 3 points are."""
+    default = _found_in_pauses(clock)
+    named = _found_in_pauses(clock, model=CLAUDE)
 
-    assert all(HOUR not in found and len(found) <= 3 for found in seen)
-    assert any(HOUR in found for found in seen_named)
+    assert all(HOUR not in found and len(found) <= 3 for found in default + named)
+
+
+def test_an_hour_is_added_once_it_is_known_to_be_legal(clock: SimulatedClock) -> None:
+    """After tools for an hour, or without any on a model that is known to take hours."""
+    beside_tools = _found_in_pauses(clock, tools_ttl="1h")
+    no_tools = _found_in_pauses(clock, tools_ttl=None, model=CLAUDE)
+    no_model = _found_in_pauses(clock, tools_ttl=None)
+
+    assert any(HOUR in found for found in beside_tools)
+    assert any(HOUR in found for found in no_tools)
+    assert not any(HOUR in found for found in no_model)
+
+
+def _found_in_pauses(clock: SimulatedClock, **settings: Any) -> list[list[Any]]:
+    """Return the points of a conversation with pauses of half an hour, where hours would pay."""
+    transformer = CachePointTransformer(memory=PrefixMemory(clock=clock), **settings)
+    found = []
+    for turn in range(6):
+        messages = [SystemMessage(LONG), *_turns(turn), HumanMessage(f"And {turn}?")]
+        found.append(_points_in(transformer.invoke(messages)))
+        clock.advance(1800)
+    return found
 
 
 def _turns(count: int) -> list[BaseMessage]:
@@ -226,23 +237,12 @@ def test_stated_lifetimes_are_kept() -> None:
 
 
 def test_one_point_is_left_to_the_tools() -> None:
-    """Of four points at most three are added, unless the policy leaves the tools out."""
+    """Of four points at most three are added, unless there are no tools to cache."""
     document = {"type": "text", "text": LONG}
-    content: list[Any] = [
-        document,
-        HOUR,
-        document,
-        HOUR,
-        document,
-        HOUR,
-        {"type": "text", "text": "?"},
-    ]
-    beside_tools = CachePolicy(
-        mode="fixed", section_ttls={"tools": "1h", "system": "1h", "messages": "5m"}
-    )
+    content: list[Any] = [document, HOUR, document, HOUR, document, HOUR, document]
 
-    (beside,) = CachePointTransformer(policy=beside_tools).invoke([HumanMessage(content)])
-    (alone,) = CachePointTransformer(policy=FIXED).invoke([HumanMessage(content)])
+    (beside,) = CachePointTransformer(policy=FIXED).invoke([HumanMessage(content)])
+    (alone,) = CachePointTransformer(policy=FIXED, tools_ttl=None).invoke([HumanMessage(content)])
 
     assert beside.content == content
     assert alone.content == [*content, POINT]

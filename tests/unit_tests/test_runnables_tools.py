@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from langchain_aws import ChatBedrockConverse
@@ -18,6 +18,7 @@ from langchain_bedrock_cache import (
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse, scripted
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -88,7 +89,11 @@ def test_an_unknown_lifetime_of_tools_is_an_error() -> None:
         cached_tools([], ttl="2h")  # type: ignore[arg-type]
 
 
-def test_an_agent_with_cached_tools_is_never_refused(clock: SimulatedClock) -> None:
+@pytest.mark.parametrize("ttl", get_args(CacheTTL))
+@pytest.mark.parametrize("pause_seconds", [20, 1200])
+def test_an_agent_with_cached_tools_is_never_refused(
+    clock: SimulatedClock, ttl: CacheTTL, pause_seconds: int
+) -> None:
     """Ten turns of an agent: points of tools and transformer together are legal, and are read."""
     emulator = BedrockEmulator(
         clock=clock,
@@ -96,8 +101,8 @@ def test_an_agent_with_cached_tools_is_never_refused(clock: SimulatedClock) -> N
         responder=scripted([Reply(text="Let me see.", tool_uses=[ToolUse(name="look_up")])] * 10),
     )
     chat = ChatBedrockConverse(model_id=MODEL, client=emulator.client())
-    memory = PrefixMemory(clock=clock)
-    agent = CachePointTransformer(memory=memory) | chat.bind_tools(cached_tools([look_up, add]))
+    transformer = CachePointTransformer(memory=PrefixMemory(clock=clock), tools_ttl=ttl)
+    agent = transformer | chat.bind_tools(cached_tools([look_up, add], ttl=ttl))
     messages: list[BaseMessage] = [SystemMessage(words(2000)), HumanMessage("Look everything up.")]
     for turn in range(10):
         answer = agent.invoke(messages)
@@ -106,9 +111,10 @@ def test_an_agent_with_cached_tools_is_never_refused(clock: SimulatedClock) -> N
             for call in answer.tool_calls
         ]
         messages += [answer, *results]
-        clock.advance(20)
+        clock.advance(pause_seconds)
 
     ledger = emulator.ledger
     assert {record.status for record in ledger} == {200}
-    assert all("tools[1]" in points(sent) for sent in emulator.requests)
-    assert sum(r.cache_read_tokens for r in ledger) > 0.7 * sum(r.input_tokens for r in ledger)
+    assert all(points(sent)[0].startswith("tools[1]") for sent in emulator.requests)
+    read = sum(r.cache_read_tokens for r in ledger) / sum(r.input_tokens for r in ledger)
+    assert read > 0.5 if pause_seconds < TTL_SECONDS[ttl] else read == 0
