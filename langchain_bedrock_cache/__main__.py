@@ -34,6 +34,10 @@ COMMANDS: Mapping[str, Command] = {
         "langchain_bedrock_cache.commands.emulate",
         "serve a local Bedrock with a prompt cache, over HTTP",
     ),
+    "explain": Command(
+        "langchain_bedrock_cache.commands.explain",
+        "say why a request reads nothing from the prompt cache, from files",
+    ),
     "simulate": Command(
         "langchain_bedrock_cache.simulate.cli",
         "replay recorded traffic: what caching would have cost",

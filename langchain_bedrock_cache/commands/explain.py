@@ -1,0 +1,109 @@
+"""`explain`: why a request reads nothing from the prompt cache, from files; for people and CI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_bedrock_cache.explain import Explanation
+
+_UNREADABLE = 2
+_EPILOG = """\
+files: a Converse body, boto3's arguments of converse, a Claude body of InvokeModel, or an
+invocation log (JSON lines, gzipped or not). exit status: 0 if nothing is wrong, 1 if something
+changed, is too short or too far away, 2 if a file cannot be read."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("request", type=Path, help="the request, or an invocation log")
+    parser.add_argument("previous", type=Path, nargs="?", help="the request before it")
+    parser.add_argument("--model", help="model ID, for bodies that do not say")
+    parser.add_argument(
+        "--gap-seconds", type=float, default=1.0, help="time between the two (default: 1)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain the files.
+
+    Returns:
+        0 if nothing is wrong, 1 if something is, 2 if a file cannot be read.
+    """
+    from langchain_bedrock_cache.explain import (  # noqa: PLC0415 - only this command needs it
+        UnreadableRequestError,
+        explain,
+        explain_log,
+        is_record,
+    )
+
+    try:
+        documents = _documents(args.request)
+        if args.previous is None and is_record(documents[0]):
+            found = list(explain_log(documents, model=args.model))
+            if not found:
+                msg = "No record of this log can be explained."
+                raise UnreadableRequestError(msg)  # noqa: TRY301 - said like the others
+        else:
+            before = _body(_documents(args.previous)[0]) if args.previous else None
+            found = [
+                explain(_body(documents[0]), before, model=args.model, gap_seconds=args.gap_seconds)
+            ]
+    except (UnreadableRequestError, OSError) as error:
+        sys.stderr.write(f"langchain-bedrock-cache explain: {error}\n")
+        return _UNREADABLE
+    sys.stdout.write(_as_json(found) if args.json else _as_text(found))
+    return 0 if all(one.is_fine for one in found) else 1
+
+
+def _documents(path: Path) -> list[Any]:
+    from langchain_bedrock_cache.explain import UnreadableRequestError  # noqa: PLC0415
+    from langchain_bedrock_cache.simulate.jsonfiles import read_documents  # noqa: PLC0415
+    from langchain_bedrock_cache.simulate.records import records_in  # noqa: PLC0415
+
+    documents = [document for document in read_documents(path) if isinstance(document, dict)]
+    if not documents:
+        msg = f"{path} holds no JSON object."
+        raise UnreadableRequestError(msg)
+    unpacked = [record for document in documents for record in records_in(document)]
+    return unpacked if len(unpacked) > len(documents) else documents
+
+
+def _body(document: Any) -> Any:
+    """Return the request in a log record; other documents are requests themselves."""
+    from langchain_bedrock_cache.explain import is_record  # noqa: PLC0415
+    from langchain_bedrock_cache.simulate.records import decoded  # noqa: PLC0415
+
+    if not is_record(document):
+        return document
+    return {"modelId": document["modelId"], **decoded(document["input"].get("inputBodyJson"))}
+
+
+def _as_json(found: Sequence[Explanation]) -> str:
+    data = [one.as_dict() for one in found]
+    return json.dumps(data[0] if len(data) == 1 else data, indent=2) + "\n"
+
+
+def _as_text(found: Sequence[Explanation]) -> str:
+    lines = []
+    for one in found:
+        lines.append(str(one))
+        if one.shared_blocks:
+            tokens, blocks = one.shared_tokens, one.shared_blocks
+            lines.append(f"  shared with the request before: {blocks} blocks, ~{tokens:,} tokens")
+        if one.are_points_assumed:
+            lines.append("  no cache points in the files: judged as if one were at each end")
+    if len(found) > 1:
+        counts = Counter(one.diagnosis.verdict for one in found)
+        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+        lines.append(f"{len(found)} calls: {said.replace('_', ' ')}")
+    return "\n".join(lines) + "\n"
