@@ -13,11 +13,15 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 from typing import Any
+from unittest.mock import patch
 
+from langchain_bedrock_cache.demo.clock import SimulatedClock
+from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.profiles import ModelProfile, shipped_profiles
 from langchain_bedrock_cache.simulate import TrafficResult, simulate
 
@@ -94,6 +98,14 @@ def with_output(block: Block, namespace: dict[str, Any]) -> str:
     namespace["print"] = record
     exec(code, namespace)  # noqa: S102 - our own README
     return "".join(f"{line}\n" for line in _woven(lines, printed))
+
+
+@contextmanager
+def one_memory() -> Iterator[None]:
+    """Let all blocks share a memory in which no time passes: slow machines decide alike."""
+    memory = PrefixMemory(clock=SimulatedClock())
+    with patch("langchain_bedrock_cache.client.default_memory", lambda: memory):
+        yield
 
 
 def _running_line(code: CodeType) -> int:
@@ -190,7 +202,8 @@ def main() -> None:
     """Bring README.md up to date."""
     readme = with_tables(README.read_text(encoding="utf-8"))
     namespace: dict[str, Any] = {}
-    texts = iter([with_output(block, namespace) for block in python_blocks(readme)])
+    with one_memory():
+        texts = iter([with_output(block, namespace) for block in python_blocks(readme)])
     updated = _FENCE.sub(lambda _match: f"```python\n{next(texts)}```", readme)
     README.write_text(updated, encoding="utf-8")
 

@@ -13,12 +13,12 @@ from readme_blocks import (
     SKIPPED,
     TABLES,
     WORKLOADS_FOLDER,
+    one_memory,
     python_blocks,
     with_output,
 )
 
 from langchain_bedrock_cache.__main__ import COMMANDS
-from langchain_bedrock_cache.memory import default_memory
 from langchain_bedrock_cache.profiles import unregister_profile
 
 TEXT = README.read_text(encoding="utf-8")
@@ -31,7 +31,6 @@ class Session:
 
     def __init__(self) -> None:
         self.namespace: dict[str, Any] = {}
-        self.memory = default_memory()
         self.texts: list[str] = []
 
     def run_to(self, number: int) -> str:
@@ -44,17 +43,11 @@ class Session:
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     """One session for all blocks, as a reader has who runs them from top to bottom."""
-    yield Session()
+    with one_memory():
+        yield Session()
     unregister_profile("anthropic.claude-sonnet-9")
 
 
-@pytest.fixture
-def _one_memory(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the default memory over all blocks, though every test has a new one."""
-    monkeypatch.setattr("langchain_bedrock_cache.client.default_memory", lambda: session.memory)
-
-
-@pytest.mark.usefixtures("_one_memory")
 @pytest.mark.parametrize("number", range(len(BLOCKS)), ids=lambda n: f"line-{BLOCKS[n].line}")
 def test_blocks_print_what_they_say(number: int, session: Session) -> None:
     """Each Python block runs and prints exactly the `#>` lines below its statements."""
