@@ -268,7 +268,7 @@ class _Planner:
         self, segments: Sequence[_Segment], choice: _Choice, taken: Mapping[int, CacheTTL]
     ) -> dict[int, CacheTTL]:
         """Return the ends of the last messages within what is written, latest first."""
-        if not choice.end:
+        if not choice.end or self.policy.mode == "fixed":
             return {}
         end = segments[choice.end - 1].end
         border = segments[choice.hour - 1].end if choice.hour else 0

@@ -28,7 +28,7 @@ def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
     if prefix.tools:
         cuts[prefix.tools] = "tools"
     if prefix.head > prefix.tools:
-        cuts[prefix.head] = "system"
+        cuts[prefix.head] = "system" if prefix.tools else "lone_system"
     document_end = _document_end(prefix)
     if document_end:
         cuts[document_end] = "document"

@@ -117,10 +117,11 @@ class PositionClass(NamedTuple):
     """What a position is, as far as the chance of its return goes.
 
     Attributes:
-        role: `"tools"` and `"system"`: end of the section. `"document"`: end of all but the last
-            block of the first message. `"branch"`: where an earlier request diverged.
-            `"question"`, `"opening"`, `"agent_opening"`: end of a first request, with a document,
-            without, or with tools. `"turn"`: end of a conversation that holds an answer already.
+        role: `"tools"` and `"system"`: end of the section; `"lone_system"`: without tools.
+            `"document"`: end of all but the last block of the first message. `"branch"`: where an
+            earlier request diverged. `"question"`, `"opening"`, `"agent_opening"`: end of a first
+            request, with a document, without, or with tools. `"turn"`: end of a conversation that
+            holds an answer already.
         level: Earlier uses of the prefix (or answers so far, for `"turn"`), capped.
         pace: Longest gap of the conversation so far: 0 up to a minute, 1 up to 5 minutes, 2 more.
         human: Whether somebody has spoken since the first answer: people pause, tools do not.
@@ -133,19 +134,30 @@ class PositionClass(NamedTuple):
 
 
 Role = Literal[
-    "tools", "system", "document", "branch", "question", "opening", "agent_opening", "turn"
+    "tools",
+    "system",
+    "lone_system",
+    "document",
+    "branch",
+    "question",
+    "opening",
+    "agent_opening",
+    "turn",
 ]
 
 # Chances of a return within 5 minutes, and after that within the hour, before anything was seen.
-# Reasons: an application sends its tools and system prompt with every call of every session, and
-# sessions come minutes apart; a document with a question is sent to ask more than once; agents
-# call the model again after each tool; of two parties in a chat, one often does not answer; what
-# came back once comes back more often than not; a lone question is not asked twice.
+# Reasons: an agent sends its tools and system prompt with every call of every session, and sessions
+# come minutes apart; a system prompt without tools may be instructions for all, or a document for
+# a few questions; a document with a question is sent to ask more than once; agents call the model
+# again after each tool; of two parties in a chat, one often does not answer; what came back once
+# comes back more often than not; a lone question is not asked twice.
 _PRIORS: Mapping[tuple[Role, int], tuple[float, float]] = {
-    ("tools", 0): (0.7, 0.8),
-    ("tools", 1): (0.8, 0.8),
-    ("system", 0): (0.7, 0.8),
-    ("system", 1): (0.8, 0.8),
+    ("tools", 0): (0.7, 0.6),
+    ("tools", 1): (0.8, 0.6),
+    ("system", 0): (0.7, 0.6),
+    ("system", 1): (0.8, 0.6),
+    ("lone_system", 0): (0.7, 0.4),
+    ("lone_system", 1): (0.8, 0.4),
     ("document", 0): (0.5, 0.2),
     ("document", 1): (0.7, 0.3),
     ("branch", 1): (0.4, 0.4),

@@ -94,7 +94,7 @@ COLD: dict[str, tuple[Request, list[str]]] = {
     ),
     "system and a short question": (
         ask(user("?"), system=SYSTEM),
-        ["system[0] 1h", "messages[0][0]"],
+        ["system[0]", "messages[0][0]"],
     ),
     "an agent": (
         ask(user("?"), system=SYSTEM, tools=TOOLS),

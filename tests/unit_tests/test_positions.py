@@ -47,7 +47,7 @@ CUTS: dict[str, tuple[dict[str, Any], int, list[tuple[int, str]]]] = {
     "system and a question": (
         ask(user("?"), system=LONG["system"]),
         0,
-        [(2, "system"), (3, "opening")],
+        [(2, "lone_system"), (3, "opening")],
     ),
     "an agent": (
         ask(user("?"), **LONG),
