@@ -29,7 +29,7 @@ from langchain_bedrock_cache import CachePolicy
 # Where points go is the matter here, not for how long they live: that depends on what was learned,
 # and is stated where it counts.
 PLACES = CachePolicy(ttl="5m", unsupported_model_behavior="ignore")
-HOURS = CachePolicy(section_ttls={"tools": "1h", "system": "1h", "messages": "5m"})
+HOURS = CachePolicy.fixed(tools="1h", system="1h", messages="5m")
 
 
 class Step(NamedTuple):
@@ -131,7 +131,7 @@ SCENARIOS: dict[str, Scenario] = {
             Step(ask(QUESTION), ["messages[0][0]"], "writes"),
             Step(
                 ask(*TURN_2),
-                ["messages[0][1] 1h", "messages[1][0]", "messages[2][0]"],
+                ["messages[0][0]", "messages[0][1]", "messages[1][0]", "messages[2][0]"],
                 "reads and writes",
             ),
             Step(
@@ -145,12 +145,12 @@ SCENARIOS: dict[str, Scenario] = {
         [
             Step(
                 ask(TOOL_TURN[0], system=SYSTEM, tools=TOOLS),
-                ["tools[0] 1h", "system[0] 1h", "messages[0][0]"],
+                ["tools[0]", "system[0]", "messages[0][0]"],
                 "writes",
             ),
             Step(
                 ask(*TOOL_TURN, system=SYSTEM, tools=TOOLS),
-                ["tools[0] 1h", "system[0] 1h", "messages[0][0]", "messages[2][0]"],
+                ["tools[0]", "system[0]", "messages[0][0]", "messages[2][0]"],
                 "reads and writes",
             ),
         ]
@@ -159,12 +159,12 @@ SCENARIOS: dict[str, Scenario] = {
         [
             Step(
                 ask(*TOOL_TURN, tools=TOOLS),
-                ["tools[0] 1h", "messages[0][0]", "messages[1][1]", "messages[2][0]"],
+                ["tools[0]", "messages[0][0]", "messages[1][1]", "messages[2][0]"],
                 "writes",
             ),
             Step(
                 ask(*MANY_RESULTS, tools=TOOLS),
-                ["tools[0] 1h", "messages[2][0]", "messages[3][30]", "messages[4][29]"],
+                ["tools[0]", "messages[2][0]", "messages[3][30]", "messages[4][29]"],
                 "reads and writes",
             ),
         ]
@@ -183,7 +183,8 @@ SCENARIOS: dict[str, Scenario] = {
                 after=1800.0,
             ),
         ],
-        transformer=False,  # without the tools it says 5 minutes
+        policy=HOURS,
+        transformer=False,  # the tools are bound further on
     ),
     "another tool list is another prefix": Scenario(
         [
@@ -343,6 +344,6 @@ SCENARIOS: dict[str, Scenario] = {
                 "reads and writes",
             ),
         ],
-        policy=CachePolicy.fixed(tools="1h", system="1h", messages="5m"),
+        policy=HOURS,
     ),
 }

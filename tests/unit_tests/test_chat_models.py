@@ -26,7 +26,7 @@ from langchain_core.messages import (
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool as langchain_tool
 from pydantic import BaseModel, SecretStr
-from wire import LLAMA, NOVA, POINT, PROFILE_ARN, points, text, user, words
+from wire import LLAMA, NOVA, POINT, PROFILE_ARN, places, points, text, user, words
 
 from langchain_bedrock_cache import CachePolicy, ChatBedrockCached, PrefixMemory, cached_client
 from langchain_bedrock_cache.converse import strip_points
@@ -98,7 +98,7 @@ def test_the_system_prompt_is_written_once_and_read_again(
     """However the model is called, points are sent, and usage and plan are reported."""
     model = cached(emulator)
     first, second = ask(model, PROMPT), ask(model, PROMPT)
-    assert points(emulator.requests[0])[0] == "system[0] 1h"
+    assert places(emulator.requests[0])[0] == "system[0]"
     assert first.text == second.text == ask(plain(emulator), PROMPT).text
     usages = [CacheUsage.from_usage_metadata(m.usage_metadata) for m in (first, second)]
     assert usages[0].cache_write_tokens == usages[1].cache_read_tokens >= 2_000
@@ -326,9 +326,10 @@ def test_a_client_that_is_cached_already(emulator: BedrockEmulator) -> None:
     client = cached_client(emulator.client(), policy=CachePolicy.fixed(system="1h"), memory=memory)
     cached(emulator, client=client, prefix_memory=None).invoke(PROMPT)
     assert points(emulator.requests[-1]) == ["system[0] 1h"]
-    named = cached(emulator, client=client, prefix_memory=None, cache_policy=CachePolicy(ttl="5m"))
-    named.invoke(PROMPT)
-    assert points(emulator.requests[-1])[0] == "system[0]"
+    policy = CachePolicy.fixed(system="5m")
+    named = cached(emulator, client=client, prefix_memory=None, cache_policy=policy)
+    named.invoke([SystemMessage(words(2000, "another")), HumanMessage("Hello")])
+    assert points(emulator.requests[-1]) == ["system[0]"]
     assert named.client.planner.memory is memory
 
 

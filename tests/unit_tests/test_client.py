@@ -25,6 +25,7 @@ from wire import (
     ask,
     assistant,
     document,
+    places,
     points,
     text,
     tool,
@@ -77,10 +78,7 @@ def test_points_reach_bedrock(emulator: BedrockEmulator, client: Any, call: Call
     """A long prompt is sent with points, written once, and read by the next call."""
     first = call(client, LONG)["usage"]
     second = call(client, LONG)["usage"]
-    assert points({**emulator.requests[0], "modelId": CLAUDE}) == [
-        "system[0] 1h",
-        "messages[0][0]",
-    ]
+    assert places(emulator.requests[0]) == ["system[0]", "messages[0][0]"]
     assert first["cacheWriteInputTokens"] == second["cacheReadInputTokens"] == 4000
 
 
@@ -133,10 +131,8 @@ def test_the_response_says_what_was_done(client: Any, call: Call) -> None:
     """Plan and raw usage are in the response metadata, where callbacks find them."""
     response = call(client, LONG)
     metadata = response["ResponseMetadata"]
-    assert [(p["section"], p["ttl"]) for p in metadata["CachePlan"]["points"]] == [
-        ("system", "1h"),
-        ("messages", "5m"),
-    ]
+    planned = [(p["section"], p["origin"]) for p in metadata["CachePlan"]["points"]]
+    assert planned == [("system", "planner"), ("messages", "planner")]
     assert metadata["CachePlan"]["refused"] is None
     assert metadata["ConverseUsage"] == response["usage"]
     assert metadata["HTTPStatusCode"] == 200

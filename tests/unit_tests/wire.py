@@ -105,5 +105,10 @@ def points(request: dict[str, Any]) -> list[str]:
     return found
 
 
+def places(request: dict[str, Any]) -> list[str]:
+    """Return where the cache points of a request stand, however long they live."""
+    return [point.partition(" ")[0] for point in points(request)]
+
+
 def _blocks(blocks: tuple[Any, ...]) -> list[Any]:
     return [{"text": b} if isinstance(b, str) else b for b in blocks]
