@@ -2,12 +2,20 @@
 
 General layout, each module importing only from those above it:
 
-* facts: `exceptions`, `profiles`, `usage`, `pricing`
-* decision (pure): `policy`, `prefix`, `positions`, `returns`, `value`, `spending`, `waiting`,
-  `memory`, `planner`
-* wire: `converse`, `refusals`, `hints`, `caching`, `client`
-* LangChain: `chat_models`, `runnables`, `callbacks`
+* facts: `exceptions`, `profiles`, `usage`, `rates`, `pricing`
+* decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
+  `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
+  `application_points`, `planner`, `volatility`, `rollout`, `tenants`
+* wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
+  `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
+  `caching`, `regions`, `client`
+* what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`,
+  `report_rows`, `report_plot`, `report_text`, `report_html`, `report`
+* LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
+  `splitting`, `placing`, `runnables`, `rag`, `documents`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
+* operations: `rollout_report`, `live_report`, `warmup`, `keep_alive`, `simulate`, `explain`,
+  `demo`, `commands`
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ class ChatBedrockCached(BatchedChat):
         ```
     """
 
-    cache_policy: CachePolicy = Field(default_factory=CachePolicy)
+    # Excluded from the plain dump: `lc_attributes` serializes it, as data.
+    cache_policy: CachePolicy = Field(default_factory=CachePolicy, exclude=True)
     prefix_memory: PrefixMemory | None = Field(default=None, exclude=True)
     fallback_clients: Sequence[Any] = Field(default=(), exclude=True, repr=False)
 
