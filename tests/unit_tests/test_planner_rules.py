@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner
-from langchain_bedrock_cache.converse import strip_points
+from langchain_bedrock_cache.converse import read_converse, strip_points
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.memory import PrefixMemory
@@ -151,3 +152,63 @@ def test_the_same_request_again_is_read_from_the_cache(seconds: float) -> None:
     assert usages[0]["cacheReadInputTokens"] == 0
     assert usages[1]["cacheReadInputTokens"] == usages[0]["cacheWriteInputTokens"] > 2000
     assert usages[1]["cacheWriteInputTokens"] == 0
+
+
+@slow_ok
+@given(request=requests(), policy=st.sampled_from(POLICIES))
+def test_added_points_are_as_short_and_as_late_as_can_be(
+    request: dict[str, Any], policy: CachePolicy
+) -> None:
+    """No point is below the model's minimum, beside another one, or spells out 5 minutes."""
+    profile = find_profile(request["modelId"])
+    planner = CallPlanner(policy=policy, memory=PrefixMemory(clock=Clock()))
+    for _ in range(2):  # the second time, the prefix is known
+        call = planner.prepare(request, CallOptions())
+        if profile is None:
+            assert call.request == request
+            continue
+        chars = read_converse(request, profile).chars
+        for point in call.plan.points:
+            assert chars[point.position - 1] >= 3 * profile.min_tokens_per_cache_point
+        for blocks in lists_of(call.request):
+            is_point = ["cachePoint" in block for block in blocks]
+            assert not any(a and b for a, b in pairwise(is_point))
+            assert is_point[:1] != [True]
+            assert {"type": "default", "ttl": "5m"} not in [b.get("cachePoint") for b in blocks]
+
+
+def lists_of(request: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Return the lists of blocks of a request."""
+    tools = (request.get("toolConfig") or {}).get("tools", [])
+    return [tools, request.get("system", []), *(m["content"] for m in request["messages"])]
+
+
+block_sizes = st.lists(st.integers(20, 900), min_size=1, max_size=45)
+
+
+@settings(max_examples=40, deadline=None)
+@given(turns=st.lists(block_sizes, min_size=2, max_size=6), with_system=st.booleans())
+def test_what_was_written_stays_reachable(turns: list[list[int]], *, with_system: bool) -> None:
+    """A conversation that goes on reads all that was read and written for it so far.
+
+    However many blocks a turn has: Bedrock looks back over 21 of them only.
+    """
+    clock = Clock()
+    emulator = BedrockEmulator(clock=clock)
+    client = emulator.client()
+    planner = CallPlanner(policy=CachePolicy(), memory=PrefixMemory(clock=clock))
+    request: dict[str, Any] = {"modelId": "us.anthropic.claude-opus-4-8", "messages": []}
+    if with_system:
+        request["system"] = [{"text": "Be good. " * 500}]
+    reachable = 0
+    for n, sizes in enumerate(turns):
+        answer = [{"role": "assistant", "content": [{"text": "Yes."}]}] if n else []
+        blocks = [{"text": f"{n}/{i} " + "word " * size} for i, size in enumerate(sizes)]
+        turn = {"role": "user", "content": blocks}
+        request = {**request, "messages": [*request["messages"], *answer, turn]}
+        call = planner.prepare(request, CallOptions())
+        planner.succeeded(call, client.converse(**call.request)["usage"])
+        record = emulator.ledger[-1]
+        assert record.cache_read_tokens >= reachable
+        reachable = record.cache_read_tokens + record.cache_write_tokens
+        clock.now += 10.0
