@@ -365,13 +365,22 @@ def test_every_request_is_sent_as_without_the_transformer(messages: list[BaseMes
 @_property
 @given(messages=_conversations().flatmap(_marked))
 def test_marks_change_no_block_either(messages: list[BaseMessage]) -> None:
-    """Messages whose marks Bedrock takes as they are keep all their blocks."""
-    plain = sent(messages)
-    assume(plain["refusal"] is None)
+    """Messages with marks are sent like the same messages with the marks ignored, or left out.
+
+    Only one of the two, where a mark keeps langchain-aws from merging or dropping a text.
+    """
+    plain = [sent(messages), sent([_unmarked(message) for message in messages])]
 
     request = sent(transformed(eager_transformer(), messages))
 
-    assert without_points(request) == without_points(plain)
+    assert without_points(request) in [without_points(sent) for sent in plain]
+
+
+def _unmarked(message: BaseMessage) -> BaseMessage:
+    blocks = message.content
+    if isinstance(blocks, list):
+        blocks = [b for b in blocks if "cachePoint" not in str(b)]
+    return message.model_copy(update={"content": blocks})
 
 
 @_property
