@@ -241,7 +241,9 @@ class _ObservedStream:
     def close(self) -> None:
         """Close the stream, read or not."""
         self._planner.begun(self._call)
-        self._stream.close()
+        close = getattr(self._stream, "close", None)  # stand-ins for boto3's streams may have none
+        if close is not None:
+            close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
