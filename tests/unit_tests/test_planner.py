@@ -176,6 +176,17 @@ def test_many_tool_results_keep_the_last_write_reachable(results: int) -> None:
         assert after.cache_read_tokens == before.cache_read_tokens + before.cache_write_tokens
 
 
+def test_the_one_point_left_keeps_the_last_write_reachable() -> None:
+    """Beside three points of the application, the fourth must not leave the last write behind."""
+    system = [text(1200, "a"), POINT, text(1200, "b"), POINT, text(1200, "c"), POINT]
+    session = Session()
+    records = [
+        session.send({**request, "system": system}, after=10.0) for request in agent_turns(30, 5)
+    ]
+    for before, after in pairwise(records):
+        assert after.cache_read_tokens >= before.cache_read_tokens + before.cache_write_tokens
+
+
 def test_tools_and_system_are_kept_between_sessions() -> None:
     """Sessions ten minutes apart read tools and system, which the first one wrote for an hour."""
     session = Session()
