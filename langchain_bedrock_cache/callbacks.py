@@ -32,6 +32,7 @@ from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.profiles import base_model_id
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
+from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -119,6 +120,10 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         LangChain's own tags, such as `seq:step:2`, are among them.
         """
         return totals_by(self.records, lambda record: dict.fromkeys(record.tags))
+
+    def report(self) -> CacheReport:
+        """Return a report of the calls in `records`: to print, show in a notebook, save or plot."""
+        return CacheReport(self.records)
 
     def summary(self, *, by: Literal["model", "tag", "run"] = "model") -> str:
         """Return a table of what the prompt cache did.

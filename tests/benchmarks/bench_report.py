@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import statistics
 import time
+import tracemalloc
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 from broken_situations import ANSWER, SITUATIONS, run_situation
 from wire import CLAUDE, ask, assistant, user, words
 
 from langchain_bedrock_cache.converse import read_converse
 from langchain_bedrock_cache.diagnoser import Diagnoser
+from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.pricing import estimate_cost
 from langchain_bedrock_cache.profiles import CacheTTL, find_profile
+from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.sent_requests import SentRequests
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -85,6 +91,42 @@ def cost() -> None:
         )
 
 
+def reports() -> None:
+    """Print time and memory of a report of many calls, in every form."""
+    wasted = Diagnosis(verdict="expired", expected_read_tokens=2_000, wasted_tokens=2_000)
+    hit = Diagnosis(verdict="hit", expected_read_tokens=2_000)
+    records = []
+    for n in range(CALLS):
+        read = CacheUsage(cache_read_tokens=2_000, uncached_input_tokens=50, output_tokens=20)
+        written = CacheUsage(cache_write_5m_tokens=2_000, uncached_input_tokens=n, output_tokens=20)
+        usage = written if n % 5 == 0 else read
+        record = CallRecord(
+            run_id=UUID(int=n),
+            root_run_id=UUID(int=n // 4),
+            root_name="chain",
+            step="model",
+            tags=("a", f"seq:step:{n % 3}"),
+            model_id=CLAUDE,
+            started_at=float(n),
+            latency_seconds=1.0,
+            usage=usage,
+            cost=estimate_cost(usage, CLAUDE),
+            diagnosis=wasted if n % 5 == 0 else hit,
+        )
+        records.append(record)
+    for form in (str, CacheReport._repr_html_, CacheReport.to_json):
+        start = time.perf_counter()
+        form(CacheReport(records))
+        print(f"{form.__name__:<12} of {CALLS:,} calls: {time.perf_counter() - start:.2f} s")
+    tracemalloc.start()
+    report = CacheReport(records)
+    kept = [str(report), report.to_json(), report._repr_html_()]
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    print(f"memory of all {len(kept)} forms: {peak:.1f} MiB at most")
+
+
 if __name__ == "__main__":
     confusion()
     cost()
+    reports()

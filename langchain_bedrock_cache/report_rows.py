@@ -1,0 +1,153 @@
+"""Sums over recorded calls: one row per model, tag, step, run, verdict or span of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from langchain_bedrock_cache.pricing import price_multipliers
+from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.usage import CacheUsage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """Several calls added up.
+
+    Attributes:
+        name: What they have in common.
+        calls: How many, failed ones included.
+        failed_calls: Those that ended in an exception or were cut off.
+        unpriced_calls: Those with usage but no known price: in no sum of USD.
+        usage: Their tokens.
+        cost_usd: What they cost; `None`, not zero, if no price is known.
+        without_caching_usd: What they would have cost without prompt caching.
+        wasted_tokens: What they did not read although it was, or had just been, in the cache.
+        wasted_usd: What reading that would have saved.
+    """
+
+    name: str
+    calls: int = 0
+    failed_calls: int = 0
+    unpriced_calls: int = 0
+    usage: CacheUsage
+    cost_usd: Decimal | None = None
+    without_caching_usd: Decimal | None = None
+    wasted_tokens: int = 0
+    wasted_usd: Decimal | None = None
+
+    @property
+    def hit_ratio(self) -> float:
+        """Part of the input that was read from the prompt cache, 0.0 to 1.0."""
+        return self.usage.hit_ratio
+
+    @property
+    def savings_usd(self) -> Decimal | None:
+        """What prompt caching saved; negative if writes cost more than reads saved."""
+        if self.cost_usd is None or self.without_caching_usd is None:
+            return None
+        return self.without_caching_usd - self.cost_usd
+
+    @property
+    def savings_ratio(self) -> float | None:
+        """Saved part of the cost without caching, output included."""
+        if self.savings_usd is None or not self.without_caching_usd:
+            return None
+        return float(self.savings_usd / self.without_caching_usd)
+
+    @property
+    def bound_usd(self) -> Decimal | None:
+        """What they would have cost if nothing had been wasted."""
+        if self.cost_usd is None or self.wasted_usd is None:
+            return None
+        return self.cost_usd - self.wasted_usd
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain data; USD as numbers, `None` where unknown."""
+        sums = {
+            "cost_usd": self.cost_usd,
+            "without_caching_usd": self.without_caching_usd,
+            "savings_usd": self.savings_usd,
+            "wasted_usd": self.wasted_usd,
+            "bound_usd": self.bound_usd,
+        }
+        return {
+            "name": self.name,
+            "calls": self.calls,
+            "failed_calls": self.failed_calls,
+            "unpriced_calls": self.unpriced_calls,
+            **self.usage.as_dict(),
+            "hit_ratio": self.hit_ratio,
+            "wasted_tokens": self.wasted_tokens,
+            **{name: None if usd is None else float(usd) for name, usd in sums.items()},
+            "savings_ratio": self.savings_ratio,
+        }
+
+
+def rows_by(
+    records: Iterable[CallRecord], names_of: Callable[[CallRecord], Iterable[str]]
+) -> list[ReportRow]:
+    """Add up records in groups.
+
+    Args:
+        records: The calls.
+        names_of: Returns the groups of a call: none, one or several.
+
+    Returns:
+        A row per group, in the order in which the groups first occur.
+    """
+    groups: dict[str, list[CallRecord]] = {}
+    for record in records:
+        for name in names_of(record):
+            groups.setdefault(name, []).append(record)
+    return [row_of(name, group) for name, group in groups.items()]
+
+
+def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
+    """Add up records in one row."""
+    used = [record.usage for record in records if record.usage is not None]
+    costs = [record.cost for record in records if record.cost is not None]
+    is_known = bool(costs) or not used
+    wasted = [waste for record in records if (waste := wasted_usd(record)) is not None]
+    return ReportRow(
+        name=name,
+        calls=len(records),
+        failed_calls=sum(record.error is not None for record in records),
+        unpriced_calls=sum(record.usage is not None and record.cost is None for record in records),
+        usage=CacheUsage(
+            uncached_input_tokens=sum(usage.uncached_input_tokens for usage in used),
+            cache_read_tokens=sum(usage.cache_read_tokens for usage in used),
+            cache_write_5m_tokens=sum(usage.cache_write_5m_tokens for usage in used),
+            cache_write_1h_tokens=sum(usage.cache_write_1h_tokens for usage in used),
+            output_tokens=sum(usage.output_tokens for usage in used),
+        ),
+        cost_usd=sum((cost.total_usd for cost in costs), Decimal(0)) if is_known else None,
+        without_caching_usd=(
+            sum((cost.without_caching_usd for cost in costs), Decimal(0)) if is_known else None
+        ),
+        wasted_tokens=sum(record.diagnosis.wasted_tokens for record in records if record.diagnosis),
+        wasted_usd=sum(wasted, Decimal(0)) if is_known else None,
+    )
+
+
+def wasted_usd(record: CallRecord) -> Decimal | None:
+    """Return what a call would have cost less, had it read all that it could have read.
+
+    What was not read was written again, as far as the call wrote, and plain input otherwise.
+
+    Returns:
+        USD; `None` if the call wasted nothing or its price is not known.
+    """
+    usage, cost, diagnosis = record.usage, record.cost, record.diagnosis
+    if usage is None or cost is None or diagnosis is None or not diagnosis.wasted_tokens:
+        return None
+    if not usage.input_tokens:
+        return None
+    usd_per_token = (cost.without_caching_usd - cost.output_usd) / usage.input_tokens
+    rewritten = min(diagnosis.wasted_tokens, usage.cache_write_tokens)
+    written_usd = cost.cache_write_usd / usage.cache_write_tokens if rewritten else Decimal(0)
+    plain = min(diagnosis.wasted_tokens - rewritten, usage.uncached_input_tokens)
+    read_usd = usd_per_token * Decimal(str(price_multipliers(record.model_id or "").read))
+    return rewritten * (written_usd - read_usd) + plain * (usd_per_token - read_usd)
