@@ -219,7 +219,7 @@ def _head_change(
     tools_before, tools_now = old.blocks[: old.prefix.tools], new.blocks[: new.prefix.tools]
     if start < max(len(tools_before), len(tools_now)):
         kind = _tools_change(tools_before, tools_now, start)
-        if kind is None and not _same_system(old, new):
+        if kind is None and not (tools_before and tools_now and _same_system(old, new)):
             return None
         return _at(new, start, kind or "tool_definition", old, request, section="tools")
     if start >= old.prefix.head or start >= new.prefix.head:
@@ -247,7 +247,7 @@ def _same_system(old: Fingerprint, new: Fingerprint) -> bool:
 def _tools_change(old: tuple[Block, ...], new: tuple[Block, ...], start: int) -> ChangeKind | None:
     """Say how two lists of tools differ; `None` if they have little to do with each other."""
     before, now = {b.name for b in old}, {b.name for b in new}
-    if 2 * len(before & now) < min(len(before), len(now)):
+    if not before or not now or 2 * len(before & now) < min(len(before), len(now)):
         return None
     if sorted(b.content for b in old) == sorted(b.content for b in new):
         return "tool_order"

@@ -141,3 +141,11 @@ def test_find_change_leaves_the_request_alone() -> None:
     prints = [take_fingerprint(r, read_converse(r), profile=None, points=[]) for r in (before, now)]
     assert find_change(prints[0], prints[1], now) is not None
     assert [repr(before), repr(now)] == copies
+
+
+def test_another_kind_of_call_is_no_change() -> None:
+    """A chain with tools and one without share a system prompt; no version of each other."""
+    without = ask(user("Hi"), system=[{"text": BASE}])
+    with_tools = ask(user("Hi"), system=[{"text": BASE}], tools=[tool()])
+    assert change_between(without, with_tools) is None
+    assert change_between(with_tools, without) is None
