@@ -38,6 +38,10 @@ COMMANDS: Mapping[str, Command] = {
         "langchain_bedrock_cache.commands.explain",
         "say why a request reads nothing from the prompt cache, from files",
     ),
+    "roi": Command(
+        "langchain_bedrock_cache.commands.roi",
+        "estimate what prompt caching saves a day",
+    ),
     "simulate": Command(
         "langchain_bedrock_cache.simulate.cli",
         "replay recorded traffic: what caching would have cost",
