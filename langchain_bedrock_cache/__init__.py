@@ -10,7 +10,7 @@ General layout, each module importing only from those above it:
   `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
   `caching`, `regions`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`,
-  `report_rows`, `report_plot`, `report_text`, `report_html`, `report`
+  `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic

@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 from importlib import import_module
-from statistics import median
-from typing import Any, Literal
+from typing import Any
 
-from langchain_bedrock_cache.changes import WORDS
-from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report_rows import ReportRow, row_of, rows_by
-
-Grouping = Literal["model", "tag", "step", "run", "verdict"]
+from langchain_bedrock_cache.report_facts import ReportFacts
+from langchain_bedrock_cache.report_html import as_html
+from langchain_bedrock_cache.report_text import as_text
 
 _HINT = "{what} needs {package}: pip install {package}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One reason for which calls read less than they could have.
-
-    Attributes:
-        verdict: Of these calls.
-        place: Where their requests changed; empty if they did not.
-        what: What changed, or what else is known, in words.
-        row: The calls added up.
-    """
-
-    verdict: Verdict
-    place: str
-    what: str
-    row: ReportRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How long calls took, by whether they were hits.
-
-    Attributes:
-        hits: Calls that read all they could.
-        misses: Calls that read nothing.
-        hit_seconds: Median from start to end of the hits; `None` if unknown.
-        miss_seconds: The same of the misses.
-        hit_first_token_seconds: Median to the first content of streamed hits.
-        miss_first_token_seconds: The same of the misses.
-    """
-
-    hits: int
-    misses: int
-    hit_seconds: float | None
-    miss_seconds: float | None
-    hit_first_token_seconds: float | None
-    miss_first_token_seconds: float | None
-
-
-class CacheReport:
+class CacheReport(ReportFacts):
     """What the prompt cache did: print it, show it in a notebook, save it, or plot it.
 
     Args:
@@ -71,128 +27,6 @@ class CacheReport:
         print(CacheReport(calls.records))
         ```
     """
-
-    def __init__(self, records: Iterable[CallRecord]) -> None:
-        self.records: Sequence[CallRecord] = tuple(records)
-
-    @cached_property
-    def total(self) -> ReportRow:
-        """All calls added up."""
-        return row_of("total", self.records)
-
-    def by(self, grouping: Grouping) -> list[ReportRow]:
-        """Return a row per model, tag, step, outermost run or verdict.
-
-        Args:
-            grouping: What a row is. A call counts under each of its tags.
-        """
-        names = {
-            "model": lambda record: [record.model_id or "unknown"],
-            "tag": lambda record: dict.fromkeys(record.tags),
-            "step": lambda record: [_step(record)],
-            "run": lambda record: [_run_name(record)],
-            "verdict": lambda record: [_verdict(record)],
-        }
-        return rows_by(self.records, names[grouping])
-
-    def runs(self, *, latest: int | None = None) -> list[tuple[ReportRow, list[ReportRow]]]:
-        """Return outermost runs with their steps, in the order in which they first ended a call.
-
-        Args:
-            latest: How many of them, from the end; default: all.
-        """
-        runs: dict[str, list[CallRecord]] = {}
-        for record in self.records:
-            runs.setdefault(_run_name(record), []).append(record)
-        wanted = list(runs.items())[-latest if latest else 0 :]
-        return [_run_and_steps(name, calls) for name, calls in wanted]
-
-    @cached_property
-    def run_count(self) -> int:
-        """Number of outermost runs."""
-        return len({record.root_run_id for record in self.records})
-
-    def over_time(self, *, seconds: float = 60.0) -> list[tuple[float, ReportRow]]:
-        """Return a row per span of time, with its start in seconds since the epoch.
-
-        Args:
-            seconds: Length of a span.
-        """
-        spans: dict[float, list[CallRecord]] = {}
-        for record in self.records:
-            if record.started_at is not None:
-                start = record.started_at // seconds * seconds
-                spans.setdefault(start, []).append(record)
-        return [(start, row_of(f"{start:.0f}", calls)) for start, calls in sorted(spans.items())]
-
-    @cached_property
-    def problems(self) -> list[Problem]:
-        """Why calls read less than they could have, the most wasted tokens first."""
-        groups: dict[tuple[Verdict, str, str], list[CallRecord]] = {}
-        for record in self.records:
-            found = record.diagnosis
-            if found is not None and found.is_waste:
-                what = WORDS[found.change.kind] if found.change else found.detail
-                if found.verdict == "expired":
-                    what = f"kept for {found.ttl}, and not used for longer"
-                groups.setdefault((found.verdict, found.place, what), []).append(record)
-        problems = [
-            Problem(verdict=verdict, place=place, what=what, row=row_of(verdict, calls))
-            for (verdict, place, what), calls in groups.items()
-        ]
-        return sorted(problems, key=lambda problem: -problem.row.wasted_tokens)
-
-    @cached_property
-    def speed(self) -> Speed:
-        """How long hits and misses took."""
-        hits = [r for r in self.records if r.diagnosis and r.diagnosis.verdict == "hit"]
-        misses = [r for r in self.records if r.usage and not r.usage.cache_read_tokens]
-        return Speed(
-            hits=len(hits),
-            misses=len(misses),
-            hit_seconds=_median(r.latency_seconds for r in hits),
-            miss_seconds=_median(r.latency_seconds for r in misses),
-            hit_first_token_seconds=_median(r.time_to_first_token_seconds for r in hits),
-            miss_first_token_seconds=_median(r.time_to_first_token_seconds for r in misses),
-        )
-
-    @property
-    def quota_free_tokens(self) -> int:
-        """Input tokens that did not count towards the tokens-per-minute quota: those read."""
-        return self.total.usage.cache_read_tokens
-
-    @property
-    def capacity_ratio(self) -> float:
-        """How many times the input the same quota, or provisioned units, carried: 1.0 or more."""
-        usage = self.total.usage
-        counted = usage.input_tokens - usage.cache_read_tokens
-        return usage.input_tokens / counted if counted else 1.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data: totals, groups, problems and speed."""
-        speed = self.speed
-        return {
-            "total": self.total.as_dict(),
-            "by_model": [row.as_dict() for row in self.by("model")],
-            "by_tag": [row.as_dict() for row in self.by("tag")],
-            "by_verdict": [row.as_dict() for row in self.by("verdict")],
-            "runs": [
-                {**run.as_dict(), "steps": [step.as_dict() for step in steps]}
-                for run, steps in self.runs()
-            ],
-            "problems": [
-                {
-                    "verdict": problem.verdict,
-                    "place": problem.place,
-                    "what": problem.what,
-                    **{k: v for k, v in problem.row.as_dict().items() if k != "name"},
-                }
-                for problem in self.problems
-            ],
-            "speed": {name: getattr(speed, name) for name in Speed.__slots__},
-            "quota_free_tokens": self.quota_free_tokens,
-            "capacity_ratio": self.capacity_ratio,
-        }
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the report as JSON; USD as numbers, `null` where a price is not known."""
@@ -227,39 +61,11 @@ class CacheReport:
 
     def __str__(self) -> str:
         """Say it in text: a sentence, a table, and what to mend."""
-        from langchain_bedrock_cache.report_text import as_text  # noqa: PLC0415 - it imports this
-
         return as_text(self)
 
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
-        from langchain_bedrock_cache.report_html import as_html  # noqa: PLC0415 - it imports this
-
         return as_html(self)
-
-
-def _run_and_steps(name: str, calls: Sequence[CallRecord]) -> tuple[ReportRow, list[ReportRow]]:
-    run, steps = row_of(name, calls), {_step(record) for record in calls}
-    if len(steps) == 1:
-        return run, [replace(run, name=steps.pop())]
-    return run, rows_by(calls, lambda record: [_step(record)])
-
-
-def _step(record: CallRecord) -> str:
-    return record.step or "model"
-
-
-def _run_name(record: CallRecord) -> str:
-    return f"{record.root_name or 'run'} {str(record.root_run_id)[-12:]}"
-
-
-def _verdict(record: CallRecord) -> str:
-    return record.diagnosis.verdict.replace("_", " ") if record.diagnosis else "not diagnosed"
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
 
 
 def _call_as_dict(record: CallRecord) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 
-from langchain_bedrock_cache.report import CacheReport
+from langchain_bedrock_cache.report_facts import ReportFacts
 from langchain_bedrock_cache.report_rows import ReportRow
 from langchain_bedrock_cache.report_text import HEADINGS, cells, headline, notes_on, problem_line
 
@@ -41,7 +41,7 @@ min-width:10em}}
 .lbc-report p{{margin:6px 0;color:var(--soft)}}"""
 
 
-def as_html(report: CacheReport) -> str:
+def as_html(report: ReportFacts) -> str:
     """Return the report as a piece of HTML, without scripts or anything from elsewhere."""
     parts = [f"<h3>{escape(headline(report))}</h3>"]
     if report.total.usage.input_tokens:
@@ -94,7 +94,7 @@ def _row(row: ReportRow) -> str:
     return f'<tr><th scope="row">{escape(name)}</th>{data}</tr>'
 
 
-def _runs(report: CacheReport) -> str:
+def _runs(report: ReportFacts) -> str:
     rows: list[ReportRow] = []
     for run, steps in report.runs(latest=_MAX_RUNS):
         rows.append(run)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from langchain_bedrock_cache.report import CacheReport, Problem
+from langchain_bedrock_cache.report_facts import Problem, ReportFacts
 from langchain_bedrock_cache.report_rows import ReportRow
 
 HEADINGS = ("", "calls", "read", "written", "uncached", "hit ratio", "USD", "saved", "wasted")
 _MAX_ROWS = 20
 
 
-def as_text(report: CacheReport) -> str:
+def as_text(report: ReportFacts) -> str:
     """Return the report as lines of text."""
     lines = [headline(report)]
     models = report.by("model")
@@ -26,7 +26,7 @@ def as_text(report: CacheReport) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes])
 
 
-def headline(report: CacheReport) -> str:
+def headline(report: ReportFacts) -> str:
     """Return the report in a sentence."""
     total = report.total
     if not total.calls:
@@ -64,7 +64,7 @@ def problem_line(problem: Problem) -> str:
     return f"{problem.verdict.replace('_', ' ')}{where}: {problem.what}. {calls}, {lost}"
 
 
-def notes_on(report: CacheReport) -> list[str]:
+def notes_on(report: ReportFacts) -> list[str]:
     """Return what else there is to say, and what is missing from the sums."""
     total, speed = report.total, report.speed
     notes = []

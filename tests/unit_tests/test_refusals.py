@@ -64,7 +64,7 @@ TYPOS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", TYPOS)
 def test_mistakes_of_the_caller_are_not_refusals(case: str) -> None:
-    """What botocore complains of is the caller's mistake, though it lists `cachePoint` each time."""
+    """What botocore complains of is the caller's mistake, though it names `cachePoint`, too."""
     assert refusal_of(validation_error(TYPOS[case])) is None
 
 

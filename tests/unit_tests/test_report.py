@@ -18,7 +18,8 @@ from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
 from langchain_bedrock_cache.live_report import LiveReportCallbackHandler, live_report
 from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report import CacheReport, Grouping
+from langchain_bedrock_cache.report import CacheReport
+from langchain_bedrock_cache.report_facts import Grouping
 from langchain_bedrock_cache.report_rows import wasted_usd
 from langchain_bedrock_cache.usage import CacheUsage
 
