@@ -14,7 +14,7 @@ General layout, each module importing only from those above it:
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
-* operations: `rollout_report`, `live_report`, `warmup`, `keep_alive`, `simulate`, `explain`,
+* operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`, `explain`,
   `demo`, `commands`
 """
 
