@@ -19,7 +19,6 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     SystemMessage,
-    ToolMessage,
     merge_message_runs,
 )
 
@@ -70,14 +69,9 @@ class _Run:
     @property
     def slots(self) -> Sequence[int]:
         """Numbers of blocks after which a point could stand; 0 only if a mark does."""
-        end = len(self.taken.blocks)
-        if not self.takes_points:
-            return ()
-        # Inside a tool message, a point comes out behind the tool result wherever it stands.
-        if isinstance(self.message, ToolMessage):
-            return (end,)
         marked_first = self.taken.marks and self.taken.marks[0][0] == 0
-        return range(0 if marked_first else 1, end + 1)
+        slots = range(0 if marked_first else 1, len(self.taken.blocks) + 1)
+        return slots if self.takes_points else ()
 
     def content(self, inserted: Mapping[int, Block]) -> list[Block]:
         """Return the content without marks, and with other blocks at some of the slots."""
@@ -113,7 +107,8 @@ class Conversation:
         probes = [Slot(n, block) for n, run in enumerate(self._runs) for block in run.slots]
         self.request = _to_converse(self._probed(probes), model_id)
         positions = _take_probes(self.request, probes)
-        self.slots = {p: slot for slot, (p, in_list) in reversed(positions.items()) if in_list}
+        # Of slots that come to the same (in tool messages, behind the result), the last one counts.
+        self.slots = {p: slot for slot, (p, in_list) in positions.items() if in_list}
         self.marks = sorted(
             (positions[slot][0], ttl)
             for n, run in enumerate(self._runs)
@@ -163,8 +158,7 @@ class Conversation:
         for n in range(number, -1, -1):
             run = self._runs[n]
             if run.takes_points and (n == number or not isinstance(run.message, SystemMessage)):
-                wanted = block if n == number else len(run.taken.blocks)
-                return Slot(n, next(slot for slot in run.slots if slot >= wanted))
+                return Slot(n, block if n == number else len(run.taken.blocks))
         return None
 
 

@@ -194,6 +194,23 @@ MOVED: dict[str, tuple[list[BaseMessage], list[str]]] = {
         ],
         ["messages[2][0]"],
     ),
+    "first, after an answer that cannot hold one": (
+        [
+            HumanMessage("a"),
+            AIMessage("b", response_metadata={"model_provider": "openai"}),
+            HumanMessage([POINT, text("c")]),
+        ],
+        ["messages[0][0]"],
+    ),
+    "past a system message, which is sent in front": (
+        [
+            HumanMessage("a"),
+            SystemMessage("b"),
+            AIMessage([text("c"), POINT], response_metadata={"model_provider": "openai"}),
+            HumanMessage("d"),
+        ],
+        ["messages[0][0]"],
+    ),
     "in LangChain's v1 content, which cannot hold one": (
         [
             HumanMessage("a"),
@@ -217,6 +234,27 @@ def test_marks_move_back_to_where_they_are_legal(
 
     assert points(request) == expected
     assert emulator.ledger[-1].status == 200
+
+
+def test_a_message_of_a_mark_alone_is_left_out(emulator: BedrockEmulator) -> None:
+    """Without its mark nothing is in it, and langchain-aws would send a full stop."""
+    request = sent(emulator, HumanMessage("a"), AIMessage("b"), HumanMessage([POINT]))
+
+    assert [block for m in request["messages"] for block in m["content"]] == [
+        {"text": "a"},
+        {"text": "b"},
+        POINT,
+    ]
+
+
+def test_marks_inside_a_tool_message_go_to_its_end() -> None:
+    """The point stands where langchain-aws will send it, behind the whole result."""
+    result = ToolMessage([text("r", cache_control=EPHEMERAL), text("s")], tool_call_id="call-0")
+    messages = [HumanMessage("a"), AIMessage("b", tool_calls=[_CALL]), result]
+
+    transformed = CachePointTransformer(memory=PrefixMemory()).invoke(messages)
+
+    assert transformed[-1].content == [text("r"), text("s"), POINT]
 
 
 def test_on_nova_marks_move_back_to_text(emulator: BedrockEmulator) -> None:

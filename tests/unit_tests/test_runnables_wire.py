@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -82,8 +83,13 @@ def sent(messages: Sequence[Any]) -> dict[str, Any]:
 
 
 def without_points(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a captured request without its cache points, and without the verdict on it."""
-    return strip_points({key: request[key] for key in request if key != "refusal"})
+    """Return the messages of a captured request, system prompt included, without cache points."""
+    return strip_points({key: request[key] for key in ("system", "messages") if key in request})
+
+
+def as_json(request: dict[str, Any]) -> Any:
+    """Return a request as it looks on the wire."""
+    return json.loads(json.dumps(request, default=lambda raw: base64.b64encode(raw).decode()))
 
 
 _texts = st.sampled_from(["a", "b c", "line\n", "  lead", "tail  ", ".", "", " ", "\n"])
@@ -268,6 +274,15 @@ SUBTLE: dict[str, list[BaseMessage]] = {
         _answer([{"type": "text", "text": "b "}], calls=0),
         _answer("c ", calls=0),
     ],
+    "merged or not": [
+        HumanMessage("a"),
+        _answer("b ", calls=0),
+        _answer([{"type": "text", "text": "c "}], calls=0),
+    ],
+    "with citations or not": [
+        HumanMessage("a"),
+        _answer([{"type": "text", "text": "b ", "citations": []}], calls=0),
+    ],
     "tool calls come last": [HumanMessage("a"), _answer("b", calls=2)],
     "unless they are in the content": [
         HumanMessage("a"),
@@ -276,6 +291,12 @@ SUBTLE: dict[str, list[BaseMessage]] = {
                 {"type": "tool_use", "id": "call-0", "name": "x", "input": {"snake_case": 1}},
                 {"type": "text", "text": "b"},
             ]
+        ),
+    ],
+    "even if they are no calls": [
+        HumanMessage("a"),
+        _answer(
+            [{"type": "tool_use", "id": "call-9", "name": "x", "input": {"snake_case": 1}}, "b"]
         ),
     ],
     "with an input of text, perhaps": [
@@ -311,17 +332,19 @@ SUBTLE: dict[str, list[BaseMessage]] = {
 
 @pytest.mark.parametrize("messages", SUBTLE.values(), ids=SUBTLE.keys())
 def test_what_langchain_aws_rewrites_is_rewritten_alike(messages: list[BaseMessage]) -> None:
-    """Points at every slot at once change nothing in the rewriting, nor in the input."""
+    """What is planned is what is sent, and points anywhere change nothing in it."""
     before = copy.deepcopy(messages)
     conversation = Conversation(messages, model_id=MODEL)
 
     assert messages == before
+    plain = without_points(sent(messages))
+    assert as_json(conversation.request) == {"system": [], **plain}
     for position in conversation.slots:
         request = sent(conversation.with_points([(position, "5m")]))
-        assert without_points(request) == without_points(sent(messages))
+        assert without_points(request) == plain
         assert positions_of(request) == [position]
     everywhere = sent(conversation.with_points([(p, "5m") for p in conversation.slots]))
-    assert without_points(everywhere) == without_points(sent(messages))
+    assert without_points(everywhere) == plain
 
 
 def test_answers_that_are_translated_hold_no_points() -> None:
@@ -346,6 +369,7 @@ def test_points_at_any_slot_change_no_other_block(
 
     request = sent(conversation.with_points([(position, "5m") for position in chosen]))
 
+    assert as_json(conversation.request) == {"system": [], **without_points(plain)}
     assert without_points(request) == without_points(plain)
     assert positions_of(request) == sorted(chosen)
 
