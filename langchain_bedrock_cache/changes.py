@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
+from langchain_bedrock_cache.change_kinds import WORDS, ChangeKind
 from langchain_bedrock_cache.fingerprint import (
     Block,
     Fingerprint,
@@ -22,61 +23,6 @@ from langchain_bedrock_cache.fingerprint import (
 )
 from langchain_bedrock_cache.guesses import guess
 from langchain_bedrock_cache.profiles import Section
-
-ChangeKind = Literal[
-    "model",
-    "region",
-    "thinking",
-    "effort",
-    "setting",
-    "tool_choice",
-    "tool_order",
-    "tool_definition",
-    "tool_added",
-    "tool_removed",
-    "key_order",
-    "whitespace",
-    "date",
-    "time",
-    "identifier",
-    "number",
-    "text",
-    "media",
-    "block_added",
-    "block_removed",
-    "block_order",
-    "history_trimmed",
-    "history_summarized",
-    "structure",
-]
-
-WORDS: Mapping[ChangeKind, str] = {
-    "model": "another model",
-    "region": "another Region",
-    "thinking": "other thinking settings",
-    "effort": "another effort",
-    "setting": "another request setting",
-    "tool_choice": "another tool choice",
-    "tool_order": "the order of the tools",
-    "tool_definition": "the definition of a tool",
-    "tool_added": "a new tool",
-    "tool_removed": "a tool that is missing",
-    "key_order": "the order of keys in JSON",
-    "whitespace": "whitespace",
-    "date": "a date, perhaps",
-    "time": "a time, perhaps",
-    "identifier": "an identifier, perhaps",
-    "number": "a number, perhaps",
-    "text": "the text",
-    "media": "an image or document",
-    "block_added": "a new block in front of the old ones",
-    "block_removed": "a block that is missing",
-    "block_order": "the order of blocks",
-    "history_trimmed": "messages dropped from the beginning of the history",
-    "history_summarized": "messages replaced by others, a summary perhaps",
-    "structure": "how blocks are divided into messages",
-}
-"""What changed, in words."""
 
 # Two texts are versions of one if about half of the longer one is at both ends of the other; what
 # is known to be common at the end may be half of what is.
@@ -272,15 +218,25 @@ def _message_change(
             return None  # another role: nobody's conversation goes on like that
         place = new.place(start)
         return Change(kind=kind, section="messages", message=place.message, block=place.block)
-    old_rest = [b.content for b in old.blocks[start:] if _is_telling(b)]
-    new_rest = [b.content for b in new.blocks[start:] if _is_telling(b)]
-    shared = set(old_rest) & set(new_rest)
+    shared = _shared(old.blocks[start:], new.blocks[start:])
     if not shared:
         if is_version_of(before, now, min_chars=_LONG_TEXT_CHARS):
             return _at(new, start, _text_kind(before, now), old, request)
         return None
     kind = _history_kind(old.blocks[start:], new.blocks[start:], shared)
     return _at(new, start, kind, old, request)
+
+
+def _shared(old: tuple[Block, ...], new: tuple[Block, ...]) -> set[int]:
+    """Return the contents that two histories share, if they are much of one: it is one, then.
+
+    The same question about another document is another conversation.
+    """
+    sizes = [{b.content: b.chars for b in blocks if _is_telling(b)} for blocks in (old, new)]
+    shared = sizes[0].keys() & sizes[1].keys()
+    weight = sum(sizes[1][content] for content in shared)
+    least = min(sum(size.values()) for size in sizes)
+    return set(shared) if weight >= _COMMON_SHARE * least else set()
 
 
 def _history_kind(old: tuple[Block, ...], new: tuple[Block, ...], shared: set[int]) -> ChangeKind:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire import ask, assistant, tool, user, words
 
-from langchain_bedrock_cache.changes import WORDS, Change, ChangeKind, find_change
+from langchain_bedrock_cache.change_kinds import WORDS, ChangeKind
+from langchain_bedrock_cache.changes import Change, find_change
 from langchain_bedrock_cache.converse import read_converse
 from langchain_bedrock_cache.fingerprint import piece_bounds, take_fingerprint
 from langchain_bedrock_cache.guesses import guess
@@ -149,3 +150,10 @@ def test_another_kind_of_call_is_no_change() -> None:
     with_tools = ask(user("Hi"), system=[{"text": BASE}], tools=[tool()])
     assert change_between(without, with_tools) is None
     assert change_between(with_tools, without) is None
+
+
+def test_the_same_question_about_another_document_is_no_change() -> None:
+    """Documents that follow each other, with the same questions, are conversations of their own."""
+    question = {"text": "Write a summary of the story, please."}
+    before, now = (ask(user({"text": words(2_000, name)}, question)) for name in ("one", "two"))
+    assert change_between(before, now) is None
