@@ -80,6 +80,16 @@ class AgentWorkload:
         """How many model calls a run makes, if the model keeps to the script."""
         return sum(len(turn.lookups) + 1 for turns in self.conversations for turn in turns)
 
+    @property
+    def pace(self) -> str:
+        """When the user speaks, in simulated time."""
+        pauses = [turn.pause_seconds for turns in self.conversations for turn in turns]
+        return (
+            f"Conversations: {len(self.conversations)}, "
+            f"{_SECONDS_BETWEEN_CONVERSATIONS / 60:.0f} minutes apart. "
+            f"Turns: {min(pauses):.0f} to {max(pauses):.0f} seconds apart."
+        )
+
     def run(self, way: Way, model_id: str, stage: Stage, recorder: Recorder) -> None:
         """Have every conversation.
 

@@ -93,14 +93,15 @@ def run(args: argparse.Namespace) -> int:
     try:
         documents = read_documents(args.documents) if args.documents else None
     except (OSError, ValueError) as error:
-        console.print(f"Cannot use these documents: {error}", soft_wrap=True)
+        _console(sys.stderr).print(f"Cannot use these documents: {error}", soft_wrap=True)
         return 1
     if args.live:
         return _run_live(args, documents, console)
     introduction = _INTRODUCTION.format(model=args.model, source=_source(documents))
     console.print(introduction, highlight=False, markup=False)
-    stages = _emulated_stages()
-    _show(_compare(workloads(documents, EMULATED_SIZE), args.model, stages), console)
+    planned = workloads(documents, EMULATED_SIZE)
+    comparisons = _compare(planned, args.model, _emulated_stages())
+    _show(comparisons, console, paces=[workload.pace for workload in planned])
     return 0
 
 
@@ -153,9 +154,9 @@ def _run_live(
         client = boto3.client("bedrock-runtime")
         comparisons = _compare(planned, args.live, lambda _workload: live_stage(client))
     except (BotoCoreError, ClientError) as error:
-        console.print(f"Amazon Bedrock could not be asked: {error}", soft_wrap=True)
+        _console(sys.stderr).print(f"Amazon Bedrock could not be asked: {error}", soft_wrap=True)
         return 1
-    _show(comparisons, console)
+    _show(comparisons, console, paces=[""] * len(planned))  # nobody waited
     return 0
 
 
@@ -177,9 +178,11 @@ def _compare(
         )
 
 
-def _show(comparisons: Sequence[Comparison], console: Console) -> None:
-    for comparison in comparisons:
+def _show(comparisons: Sequence[Comparison], console: Console, *, paces: Sequence[str]) -> None:
+    for comparison, pace in zip(comparisons, paces, strict=True):
         console.rule(f"[bold]{comparison.title}", align="left")
+        if pace:
+            console.print(pace, highlight=False, markup=False)
         for table in (steps_table(comparison, width=console.width), totals_table(comparison)):
             console.print(f"\n{table}", highlight=False, markup=False, soft_wrap=True)
         console.print()
@@ -195,7 +198,7 @@ def _console(file: TextIO) -> Console:
 
 
 def _source(documents: Sequence[Document] | None) -> str:
-    return "Python's language reference" if documents is None else f"{len(documents)} documents"
+    return "Python's language reference" if documents is None else "your documents"
 
 
 def _caching_model(text: str) -> str:

@@ -86,6 +86,14 @@ class RagWorkload:
         """How many model calls a run makes."""
         return sum(len(subject.questions) for subject in self.subjects)
 
+    @property
+    def pace(self) -> str:
+        """When the questions come, in simulated time."""
+        return (
+            f"Documents: {len(self.subjects)}. Questions: {self.calls}, "
+            f"{_SECONDS_TO_READ_THE_ANSWER:.0f} seconds apart."
+        )
+
     def run(self, way: Way, model_id: str, stage: Stage, recorder: Recorder) -> None:
         """Ask every question.
 

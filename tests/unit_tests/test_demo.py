@@ -141,6 +141,7 @@ def test_reference_has_every_topic_that_is_asked_about() -> None:
         ("read", {"name": "house"}, "house, part 1 of 1:\nRules.\n Pets may use the garden."),
         ("read", {"name": "long", "part": 2}, "long, part 2 of 2:\nx"),
         ("read", {"name": "long", "part": 3}, "long has parts 1 to 2."),
+        ("read", {"part": "first"}, "Tool input validation error"),
         ("read", {"name": "boat"}, "There is no document 'boat'. The catalog lists all names."),
     ],
 )
@@ -178,7 +179,7 @@ def test_unusable_documents_are_refused(
     """A file that is no text ends the command with a message, not with a traceback."""
     (tmp_path / name).write_bytes(content)
     assert cli.run(_arguments("--documents", str(tmp_path / name))) == 1
-    assert message in capsys.readouterr().out
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
@@ -192,8 +193,9 @@ def test_own_documents_are_asked_about(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "rules.md").write_text("Rule: pets may use the garden. " * 800, encoding="utf-8")
     assert cli.run(_arguments("--documents", str(tmp_path), "--model", NOVA)) == 0
     printed = capsys.readouterr().out
-    assert "over 1 documents, on an emulator of" in printed.replace("\n", " ")
+    assert "over your documents, on an emulator of" in printed.replace("\n", " ")
     assert printed.count("totals") == 2
+    assert "Conversations: 1, 6 minutes apart. Turns: 40 to 90 seconds apart." in printed
     assert "rules\n  question 1" in printed
     assert "turn 3, call 1" in printed
 
@@ -314,6 +316,7 @@ def test_live_runs_on_the_client_of_boto3(
     printed = capsys.readouterr().out
     assert printed.startswith("About 34 calls to us.anthropic.claude-sonnet-5 on Amazon Bedrock")
     assert printed.count("totals") == 2
+    assert "seconds apart" not in printed
     systems = {request["system"][0]["text"] for request in bedrock.emulator.requests}
     assert len(systems) == 7
 
@@ -353,4 +356,4 @@ def test_live_without_credentials_says_so(
 
     monkeypatch.setattr("boto3.client", no_client)
     assert cli.run(_arguments("--live", cli.DEFAULT_MODEL)) == 1
-    assert "Unable to locate credentials" in capsys.readouterr().out
+    assert "Unable to locate credentials" in capsys.readouterr().err
