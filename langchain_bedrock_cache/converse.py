@@ -188,9 +188,11 @@ def _read_list(
     """
     if not blocks:
         return
-    prefix.begin_list(section, message, role)
     digests, chars, kinds = prefix.digests, prefix.chars, prefix.kinds
     start = len(digests)
+    prefix.lists.append((section, message))
+    prefix.list_starts.append(start)
+    prefix.roles.append(role)
     previous = digests[-1] if start else prefix.seed
     size = chars[-1] if start else 0
     kind: BlockKind

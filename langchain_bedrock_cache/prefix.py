@@ -87,12 +87,6 @@ class Prefix:
         """Count the blocks."""
         return len(self.digests)
 
-    def begin_list(self, section: Section, message: int = -1, role: str = "") -> None:
-        """Start the next list of blocks: tools, system, or the content of a message."""
-        self.lists.append((section, message))
-        self.list_starts.append(len(self.digests))
-        self.roles.append(role)
-
     def chars_before(self, position: int) -> int:
         """Return the size of the prefix up to a position (0 to `len`), in characters."""
         return self.chars[position - 1] if position else 0
