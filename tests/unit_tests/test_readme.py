@@ -105,7 +105,7 @@ def test_two_commands_set_everything_up() -> None:
 def test_every_command_is_mentioned() -> None:
     """Each command of the command line has a place in the README."""
     for name in COMMANDS:
-        assert re.search(rf"langchain_bedrock_cache {name}\b", TEXT), name
+        assert re.search(rf"langchain[-_]bedrock[-_]cache {name}\b", TEXT), name
 
 
 def test_links_lead_somewhere() -> None:
