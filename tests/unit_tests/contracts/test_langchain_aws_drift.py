@@ -10,7 +10,10 @@ from langchain_aws import ChatBedrockConverse
 from langchain_aws.chat_models.bedrock_converse import _extract_usage_metadata, _is_cache_point
 
 from langchain_bedrock_cache import ChatBedrockCached
+from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.usage import CacheUsage
+
+MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
@@ -39,6 +42,16 @@ def test_converse_params() -> None:
     }
     assert "cachePolicy" in ours
     assert ours.isdisjoint(theirs)
+
+
+def test_apply_cache_points_by_itself() -> None:
+    """Called with lists that are no request of ours, the hook does what langchain-aws's does."""
+    system: list[Any] = [{"text": "a"}]
+    messages: list[Any] = [{"role": "user", "content": [{"text": "b"}]}]
+    client = BedrockEmulator().client()
+    model = ChatBedrockCached(model_id=MODEL, client=client, bedrock_client=client)
+    model._apply_cache_points({"type": "ephemeral"}, system, messages)
+    assert system[-1] == messages[-1]["content"][-1] == {"cachePoint": {"type": "default"}}
 
 
 @pytest.mark.parametrize("name", ["_generate", "_stream"])
