@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from itertools import filterfalse
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
@@ -155,19 +156,17 @@ def cached_tools(
         tools: As `bind_tools` takes them; not modified. Their own cache points are kept.
         ttl: Lifetime of the point, 5 minutes if `None`. Points in the messages must not live
             longer; if you say `"1h"`, say `CachePointTransformer(tools_ttl="1h")` as well.
-        sort: Whether to sort the tools by name, for tools that come in no order of their own.
+        sort: Whether to sort the tools by name, for tools that come in no order of their own. Of
+            their own cache points only the last one is kept then.
 
     Raises:
         CachePolicyError: If the ttl is unknown.
     """
-    point = new_point(ttl or "5m")
-    cached = [*tools]
+    cached, end = [*tools], [new_point(ttl or "5m")]
     if sort:
-        cached = [tool for tool in cached if not is_point(tool)]
-        cached.sort(key=_tool_name)
-    if cached and not is_point(cached[-1]):
-        cached.append(point)
-    return cached
+        end = [*filter(is_point, tools)][-1:] or end
+        cached = sorted(filterfalse(is_point, tools), key=_tool_name)
+    return [*cached, *end] if cached and not is_point(cached[-1]) else cached
 
 
 class _Transformed(list[BaseMessage]):

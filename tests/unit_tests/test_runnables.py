@@ -29,6 +29,8 @@ from langchain_bedrock_cache import (
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.placing import ANY_CLAUDE
+from langchain_bedrock_cache.profiles import find_profile, shipped_profiles
 from langchain_bedrock_cache.runnables import _planner_of
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -188,6 +190,16 @@ def test_by_default_points_are_legal_for_every_claude_model(clock: SimulatedCloc
     named = _found_in_pauses(clock, model=CLAUDE)
 
     assert all(HOUR not in found and len(found) <= 3 for found in default + named)
+
+
+def test_the_default_minimum_is_the_lowest_of_all_claude_models() -> None:
+    """No Claude model caches a prompt that the default rules would leave out."""
+    default = find_profile(ANY_CLAUDE)
+    claude = [p for p in shipped_profiles() if p.provider == "anthropic" and p.supports_caching]
+
+    assert default in claude
+    assert default.min_tokens_per_cache_point == min(p.min_tokens_per_cache_point for p in claude)
+    assert all(set(default.never_after) >= set(p.never_after) for p in claude)
 
 
 def test_an_hour_is_added_once_it_is_known_to_be_legal(clock: SimulatedClock) -> None:

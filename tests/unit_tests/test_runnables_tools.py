@@ -68,6 +68,7 @@ TOOLS: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
         {"sort": True},
         [add, "nova_grounding", POINT],
     ),
+    "sorted, with a point already": ([look_up, add, HOUR], {"sort": True}, [add, look_up, HOUR]),
     "no tools": ([], {}, []),
 }
 
