@@ -65,9 +65,12 @@ def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:
             f"takes only {', '.join(map(repr, profile.ttls))}. Leave the ttl out."
         )
         raise CacheTTLOrderError(msg)
-    if is_legal(prefix, mark.position, profile):
-        return
     kind = prefix.kinds[mark.position - 1]
+    # Recorded: Claude takes a point after whitespace, which is how some put one after a document.
+    if is_legal(prefix, mark.position, profile) or (
+        kind == "blank" and mark.place.section in profile.sections
+    ):
+        return
     remedy = (
         f"{profile.id} takes none in {mark.place.section}: remove it."
         if mark.place.section not in profile.sections

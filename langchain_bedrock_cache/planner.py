@@ -254,6 +254,10 @@ class _Planner:
         ttl_at |= {p: ttl for p, ttl in self.sighting.live.items() if self._usable(p)}
         reach = self.profile.lookback_blocks - _LOOKBACK_RESERVE
         if self.live in ttl_at and not any(0 < p - self.live <= reach for p in first):
+            if first and self._room() == 1:
+                bridge = self._bridge(self.live + reach) or self.live
+                ttl_at.setdefault(bridge, ttl_at[first[0]])
+                first = [bridge]
             first.insert(1, self.live)
         for i, segment in enumerate(segments[: choice.end - 1 if choice.end else 0]):
             ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
@@ -263,6 +267,17 @@ class _Planner:
         order = dict.fromkeys([*first, *others, self.live, *spare])
         sections = self.policy.sections
         return [(p, ttl_at[p]) for p in order if p in ttl_at and self.prefix.section(p) in sections]
+
+    def _room(self) -> int:
+        """Count the points that the application's leave."""
+        return self.profile.max_cache_points - len(self.prefix.marks)
+
+    def _bridge(self, furthest: int) -> int:
+        """Return the last place from which the longest live entry is still found; 0 if none."""
+        place = legal_at_or_before(
+            self.prefix, furthest, self.live, self.profile, max_chars=self.max_chars
+        )
+        return place if place and self._usable(place) else 0
 
     def _spare(
         self, segments: Sequence[_Segment], choice: _Choice, taken: Mapping[int, CacheTTL]
