@@ -7,8 +7,8 @@ General layout, each module importing only from those above it:
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `application_points`, `planner`, `volatility`, `rollout`, `tenants`
 * wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
-  `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
-  `caching`, `regions`, `client`
+  `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
+  `single_flight`, `calls`, `caching`, `regions`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,

@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any, Literal
 
-from langchain_bedrock_cache.changes import WORDS
+from langchain_bedrock_cache.change_kinds import WORDS
 from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report_rows import ReportRow, row_of, rows_by

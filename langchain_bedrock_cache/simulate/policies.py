@@ -157,8 +157,9 @@ def _at_ends(
     starts = {"tools": 0, "system": prefix.tools}
     points: list[Point] = []
     for cut in cuts_of(prefix, 0, branch=False):
-        ttl = parts.get(cut.role if cut.role in _PARTS else "tail")
-        above = max(starts.get(cut.role, prefix.head), points[-1].position if points else 0)
+        part = "system" if cut.role == "lone_system" else cut.role
+        ttl = parts.get(part if part in _PARTS else "tail")
+        above = max(starts.get(part, prefix.head), points[-1].position if points else 0)
         end = legal_at_or_before(prefix, cut.position, above, profile, max_chars=max_chars)
         if ttl and end:
             points.append(Point(end, ttl))

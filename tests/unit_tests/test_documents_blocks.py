@@ -140,5 +140,5 @@ def test_other_files_are_an_error_that_names_the_formats(mime_type: str | None) 
 def test_formats_are_those_of_botocore() -> None:
     """The list of formats is the service model's."""
     client = boto3.client("bedrock-runtime", region_name="us-east-1")
-    shape = client.meta.service_model.shape_for("DocumentFormat")
+    shape: Any = client.meta.service_model.shape_for("DocumentFormat")
     assert sorted(FORMATS) == sorted(shape.enum)
