@@ -47,7 +47,7 @@ def has_points(request: Request) -> bool:
     """Whether the request holds a cache point anywhere."""
     lists = [request.get("system") or (), _tools(request)]
     lists += [m.get("content") or () for m in request.get("messages") or ()]
-    return any(_is_point(b) for blocks in lists for b in blocks)
+    return any(_is_sound(b) for blocks in lists for b in blocks)
 
 
 def read_converse(
@@ -112,8 +112,11 @@ def write_points(request: Request, points: Sequence[tuple[Place, CacheTTL]]) -> 
 
 
 def strip_points(request: Request) -> dict[str, Any]:
-    """Return the request without any cache point; lists without points are shared, not copied."""
-    return _map_lists(request, lambda blocks: [b for b in blocks if not _is_point(b)])
+    """Return the request without any cache point; lists without points are shared, not copied.
+
+    Points that botocore would not send stay, so that it says so.
+    """
+    return _map_lists(request, lambda blocks: [b for b in blocks if not _is_sound(b)])
 
 
 def without_tool_points(request: Request) -> tuple[dict[str, Any], bool]:
@@ -172,6 +175,19 @@ def _seed(request: Request, profile: ModelProfile | None, choice: str, locality:
 
 def _is_point(block: Any) -> bool:
     return isinstance(block, Mapping) and _POINT in block and len(block) == 1
+
+
+def _is_sound(block: Any) -> bool:
+    """Whether a block is a cache point that botocore would send."""
+    if not _is_point(block):
+        return False
+    point = block[_POINT]
+    return (
+        isinstance(point, Mapping)
+        and isinstance(point.get("type"), str)
+        and isinstance(point.get("ttl", ""), str)
+        and point.keys() <= {"type", "ttl"}
+    )
 
 
 def _read_list(
