@@ -1,8 +1,10 @@
 """What the default policy costs on real and on made-up traffic, against bound and fixed policies.
 
 Run with `BEDROCK_CACHE_WORKLOADS=FOLDER python tests/benchmarks/bench_simulate.py [PART ...]`.
-Parts: `table` (the first sessions of every file), `held-out` (sessions that were not looked at
-while constants were chosen), `adversaries`, `scale` (a whole hour of production; more workers).
+Parts: `table` (the first sessions of every file), `held-out` (later sessions; no constant was
+fitted to them, but those of tau2, Claude Code, chat and two parts of Mooncake were watched while
+constants were chosen, so only SQuALITY, OpenHands and Mooncake 4000..4300 are blind),
+`adversaries`, `scale` (a whole hour of production; more workers).
 All of them start cold. Columns:
 
 * `bound`, `kept`: cost of auto over the bound, and over the bound if prefixes keep the lifetime
