@@ -9,7 +9,7 @@ General layout, each module importing only from those above it:
 * wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
   `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
   `single_flight`, `calls`, `caching`, `regions`, `client`
-* what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`,
+* what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`

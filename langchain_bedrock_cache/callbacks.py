@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ from langchain_bedrock_cache.profiles import base_model_id
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
+from langchain_bedrock_cache.sinks import CallSink, Sinks
 from langchain_bedrock_cache.usage import CacheUsage
 
 _MAX_OPEN_RUNS = 10_000
@@ -63,6 +64,8 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         rates: Your own prices, for all models or by model ID; list prices otherwise.
         max_records: How many calls are kept as records; totals go on counting beyond.
         clock: Returns seconds since the epoch.
+        sinks: Each is called with the record of each finished call; a sink that fails is logged
+            once, and changes nothing else.
     """
 
     # An event takes microseconds. Handing it to a thread would take longer, and wait for a thread
@@ -75,8 +78,10 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         rates: Rates | Mapping[str, Rates] | None = None,
         max_records: int = 10_000,
         clock: Callable[[], float] = time.time,
+        sinks: Iterable[CallSink] = (),
     ) -> None:
         super().__init__(max_runs=_MAX_OPEN_RUNS)
+        self._sinks = Sinks(sinks)
         self._rates = rates
         self._clock = clock
         self._calls: dict[UUID, _OpenCall] = {}
@@ -250,6 +255,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             for record in records:
                 self._records.append(record)
                 self._totals = self._totals.plus(record)
+        self._sinks.send(records)
 
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
@@ -309,6 +315,7 @@ def get_cache_usage_callback(
     rates: Rates | Mapping[str, Rates] | None = None,
     max_records: int = 10_000,
     clock: Callable[[], float] = time.time,
+    sinks: Iterable[CallSink] = (),
 ) -> Iterator[CacheUsageCallbackHandler]:
     """Record every model call made inside a `with` block, without passing a callback around.
 
@@ -318,11 +325,14 @@ def get_cache_usage_callback(
         rates: Your own prices, for all models or by model ID; list prices otherwise.
         max_records: How many calls are kept as records; totals go on counting beyond.
         clock: Returns seconds since the epoch.
+        sinks: Each is called with the record of each finished call.
 
     Yields:
         The handler, which may be read inside the block and after it.
     """
-    handler = CacheUsageCallbackHandler(rates=rates, max_records=max_records, clock=clock)
+    handler = CacheUsageCallbackHandler(
+        rates=rates, max_records=max_records, clock=clock, sinks=sinks
+    )
     variable = _free_variable()
     token = variable.set(handler)
     try:
