@@ -2,17 +2,17 @@
 
 General layout, each module importing only from those above it:
 
-* facts: `exceptions`, `profiles`, `usage`, `rates`, `pricing`
+* facts: `exceptions`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `application_points`, `planner`, `volatility`, `rollout`, `tenants`
-* wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
+* wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
   `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
   `single_flight`, `calls`, `caching`, `regions`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
-  `splitting`, `placing`, `runnables`, `rag`, `documents`
+  `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`, `explain`,
   `demo`, `commands`
