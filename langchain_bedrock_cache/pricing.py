@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.exceptions import PriceNotFoundError
 from langchain_bedrock_cache.rates import Rates, listed_rates
 from langchain_bedrock_cache.usage import CacheUsage
@@ -108,7 +109,12 @@ _USUAL_NOVA = PriceMultipliers(read=0.25, write_5m=1.0, write_1h=1.0)
 
 
 def price_of(
-    usage: CacheUsage, model_id: str, *, base_model: str | None = None, rates: Rates | None = None
+    usage: CacheUsage,
+    model_id: str,
+    *,
+    base_model: str | None = None,
+    rates: Rates | None = None,
+    service_tier: str | None = None,
 ) -> CostBreakdown:
     """Price the tokens of one call.
 
@@ -119,7 +125,9 @@ def price_of(
         usage: Tokens of one call.
         model_id: What was sent as `modelId`; `global.` IDs are cheaper than others on most models.
         base_model: The model behind an ARN that does not name it.
-        rates: Your own prices, instead of the on-demand list prices of the standard tier.
+        rates: Your own prices, instead of the on-demand list prices.
+        service_tier: What Bedrock says served the call, such as `"flex"`; `None` and `"default"`
+            are the standard tier. Your own prices are taken as they are.
 
     Returns:
         The cost in USD, exact.
@@ -128,7 +136,12 @@ def price_of(
         PriceNotFoundError: If no price is known and no `rates` are given.
     """
     if rates is None:
-        rates = listed_rates(model_id, base_model=base_model, input_tokens=usage.input_tokens)
+        rates = listed_rates(
+            model_id,
+            base_model=base_model,
+            input_tokens=usage.input_tokens,
+            service_tier=service_tier,
+        )
     output_usd = _usd(usage.output_tokens, rates.output_usd_per_mtok)
     return CostBreakdown(
         uncached_input_usd=_usd(usage.uncached_input_tokens, rates.input_usd_per_mtok),
@@ -146,6 +159,7 @@ def estimate_cost(
     *,
     base_model: str | None = None,
     rates: Rates | None = None,
+    service_tier: str | None = None,
 ) -> CostBreakdown | None:
     """Price the tokens of one call for a report: like `price_of`, but never raises.
 
@@ -154,12 +168,15 @@ def estimate_cost(
         model_id: What was sent as `modelId`, or `None` if that is not known.
         base_model: The model behind an ARN that does not name it.
         rates: Your own prices, instead of the list prices.
+        service_tier: As for `price_of`.
 
     Returns:
         The cost, or `None` (not zero) if no price is known.
     """
     try:
-        return price_of(usage, model_id or "", base_model=base_model, rates=rates)
+        return price_of(
+            usage, model_id or "", base_model=base_model, rates=rates, service_tier=service_tier
+        )
     except PriceNotFoundError:
         return None
     except Exception:  # a broken price list must not cost anybody a report
@@ -185,6 +202,8 @@ def price_multipliers(
         and 2.0 of Claude, 0.25, 1.0 and 1.0 of Nova.
     """
     usual = _USUAL_NOVA if "amazon.nova" in (base_model or model_id) else _USUAL_CLAUDE
+    if base_model and parse_address(model_id).billed_otherwise:
+        model_id = base_model  # no price, but what is saved is saved in the same ratios
     try:
         rates = rates or listed_rates(model_id, base_model=base_model)
     except PriceNotFoundError:

@@ -7,11 +7,27 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, get_args
+
+from langchain_bedrock_cache.addresses import base_model_id
+
+__all__ = [
+    "SECTIONS",
+    "TTL_SECONDS",
+    "CacheTTL",
+    "ModelProfile",
+    "Section",
+    "base_model_id",
+    "find_profile",
+    "register_profile",
+    "shipped_profiles",
+    "strictest_profile",
+    "unregister_profile",
+]
 
 Section = Literal["tools", "system", "messages"]
 CacheTTL = Literal["5m", "1h"]
@@ -64,47 +80,7 @@ class ModelProfile:
         return self.max_cache_points > 0
 
 
-_ARN_RESOURCE = re.compile(
-    r"^arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:"
-    r"(?P<kind>foundation-model|inference-profile|application-inference-profile"
-    r"|provisioned-model|default-prompt-router|prompt-router|imported-model|custom-model)"
-    r"/(?P<name>.+)$"
-)
-# `us.`, `eu.`, `apac.`, `jp.`, `au.`, `in.`, `us-gov.`, `global.` and whatever geography comes
-# next: a model ID is provider.model, so a short leading part can only be a geography.
-_GEO_PREFIX = re.compile(r"^[a-z]{2}(?:-[a-z]+)?\.|^(?:apac|global|amer|sa)\.")
-_OPAQUE_ARNS = frozenset(
-    {
-        "application-inference-profile",
-        "provisioned-model",
-        "default-prompt-router",
-        "prompt-router",
-        "imported-model",
-        "custom-model",
-    }
-)
-
 _registered: dict[str, ModelProfile] = {}
-
-
-def base_model_id(model_id: str) -> str | None:
-    """Return the base model ID behind a model ID, a geo-prefixed ID or an ARN.
-
-    Args:
-        model_id: What Converse takes as `modelId`.
-
-    Returns:
-        Such as `anthropic.claude-sonnet-4-5-20250929-v1:0`; `None` for ARNs that do not name the
-        model (application inference profiles, provisioned throughput, prompt routers).
-    """
-    arn = _ARN_RESOURCE.match(model_id)
-    if arn:
-        if arn["kind"] in _OPAQUE_ARNS:
-            return None
-        model_id = arn["name"]
-    elif model_id.startswith("arn:"):
-        return None
-    return _GEO_PREFIX.sub("", model_id, count=1)
 
 
 def find_profile(model_id: str, *, base_model: str | None = None) -> ModelProfile | None:
@@ -125,6 +101,40 @@ def find_profile(model_id: str, *, base_model: str | None = None) -> ModelProfil
     if base is None:
         return None
     return _longest_match(base, _registered) or _shipped_match(base)
+
+
+def strictest_profile(
+    profiles: Sequence[ModelProfile | None], *, named: ModelProfile
+) -> ModelProfile | None:
+    """Return what all of several models allow: of a prompt router, nobody knows which will answer.
+
+    Args:
+        profiles: At least one; `None` for a model that is not known.
+        named: The one that lends its name (`id`, `family`, `provider` and `source`).
+
+    Returns:
+        The limits that hold whichever model it is; `None` if one of them is not known, and one
+        with `max_cache_points == 0` if one of them takes no cache points.
+    """
+    known = [profile for profile in profiles if profile is not None]
+    if len(known) < len(profiles):
+        return None
+    refusing = next((profile for profile in known if not profile.supports_caching), None)
+    if refusing is not None:
+        return refusing
+    return replace(
+        named,
+        min_tokens_per_cache_point=max(p.min_tokens_per_cache_point for p in known),
+        max_cache_points=min(p.max_cache_points for p in known),
+        sections=tuple(s for s in SECTIONS if all(s in p.sections for p in known)),
+        ttls=tuple(t for t in TTL_SECONDS if all(t in p.ttls for p in known)),
+        lookback_blocks=min(p.lookback_blocks for p in known),
+        points_after="text" if any(p.points_after == "text" for p in known) else "any",
+        never_after=tuple(sorted({kind for p in known for kind in p.never_after})),
+        # 0 means no limit.
+        max_cacheable_tokens=min(filter(None, (p.max_cacheable_tokens for p in known)), default=0),
+        tool_choice_scope=min((p.tool_choice_scope for p in known), key=SECTIONS.index),
+    )
 
 
 def register_profile(profile: ModelProfile) -> None:

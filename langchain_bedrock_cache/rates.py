@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.exceptions import CachePolicyError, PriceNotFoundError
-from langchain_bedrock_cache.profiles import base_model_id
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
@@ -91,8 +91,14 @@ class Rates:
         return type(self)(**{f.name: getattr(self, f.name) * factor for f in fields(self)})
 
 
-def listed_rates(model_id: str, *, base_model: str | None = None, input_tokens: int = 0) -> Rates:
-    """Return the on-demand list prices of a model, in the standard service tier.
+def listed_rates(
+    model_id: str,
+    *,
+    base_model: str | None = None,
+    input_tokens: int = 0,
+    service_tier: str | None = None,
+) -> Rates:
+    """Return the on-demand list prices of a model.
 
     Args:
         model_id: What is sent as `modelId`. `global.` and `us-gov.` IDs have prices of their own;
@@ -100,13 +106,19 @@ def listed_rates(model_id: str, *, base_model: str | None = None, input_tokens: 
         base_model: The model behind an ARN that does not name it.
         input_tokens: Input length of the call in tokens, cached ones included: some models charge
             other prices for long calls.
+        service_tier: What Bedrock says served the call, such as `"flex"`; `None` and `"default"`
+            are the standard tier.
 
     Returns:
         The prices as of today.
 
     Raises:
-        PriceNotFoundError: If no price is known.
+        PriceNotFoundError: If no price is known, or tokens are not what is billed.
     """
+    if why := parse_address(model_id).billed_otherwise:
+        msg = f"No price per token is known for {model_id!r}: {why}. Pass rates=Rates(...)."
+        raise PriceNotFoundError(msg)
+    factor = _tier_factor(model_id, base_model, service_tier)
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - takes 0.2 s
 
     today = datetime.now(tz=UTC).date()
@@ -119,7 +131,22 @@ def listed_rates(model_id: str, *, base_model: str | None = None, input_tokens: 
         )
         raise PriceNotFoundError(msg)
     # A tier prices the whole call, not only the tokens beyond its start.
-    return next(tier.rates for tier in reversed(tiers) if input_tokens > tier.start)
+    rates = next(tier.rates for tier in reversed(tiers) if input_tokens > tier.start)
+    return rates if factor == 1 else rates.times(factor)
+
+
+def _tier_factor(model_id: str, base_model: str | None, tier: str | None) -> Decimal:
+    if tier in (None, "default"):
+        return Decimal(1)
+    base = base_model_id(model_id) or base_model_id(base_model or "") or ""
+    factor = _tier_list().get(_VERSION_SUFFIX.sub("", base), {}).get(tier)
+    if factor is None:
+        msg = (
+            f"No price is known for service tier {tier!r} of {base or model_id!r}. "
+            "Pass rates=Rates(...)."
+        )
+        raise PriceNotFoundError(msg)
+    return factor
 
 
 class _Tier(NamedTuple):
@@ -186,10 +213,24 @@ def _at(price: Decimal | TieredPrices | None, start: int) -> Decimal | None:
 
 @cache
 def _own_list() -> dict[str, Rates]:
-    rows = tomllib.loads((files(__package__) / "prices.toml").read_text(encoding="utf-8"))["price"]
     return {
-        row["id"]: Rates.from_list({name: row.get(name) for name in _PRICE_FIELDS}) for row in rows
+        row["id"]: Rates.from_list({name: row.get(name) for name in _PRICE_FIELDS})
+        for row in _own_data()["price"]
     }
+
+
+@cache
+def _tier_list() -> dict[str, dict[str | None, Decimal]]:
+    tiers = ("flex", "priority")
+    return {
+        row["id"]: {tier: Decimal(row[tier]) for tier in tiers if tier in row}
+        for row in _own_data()["tier"]
+    }
+
+
+@cache
+def _own_data() -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / "prices.toml").read_text(encoding="utf-8"))
 
 
 def _as_price(name: str, value: Any) -> Decimal:
