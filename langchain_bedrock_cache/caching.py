@@ -25,6 +25,7 @@ from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
+from langchain_bedrock_cache.recent_readings import RecentReadings
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook
 from langchain_bedrock_cache.rollout import OUTSIDE, first_message, in_rollout
 from langchain_bedrock_cache.shared_prefixes import place_shared_points
@@ -61,6 +62,7 @@ class CallPlanner:
         self.memory = memory
         self.flights = SingleFlight()
         self._refusals = RefusalBook(memory.clock)
+        self._readings = RecentReadings()
         self._heads = HeadWatch()
         self._notices = Notices()
 
@@ -96,7 +98,7 @@ class CallPlanner:
         if _switched_off(policy) or profile is None or not profile.supports_caching:
             return None
         request = self._for_tenant(dict(request), policy)
-        return converse.read_converse(request, profile, locality=options.locality)
+        return self._readings.read(request, profile, locality=options.locality)
 
     def begun(self, call: PreparedCall) -> None:
         """Let the calls go that wait for this one: what it wrote is readable now."""
@@ -181,7 +183,7 @@ class CallPlanner:
         options: CallOptions,
     ) -> PreparedCall:
         original = self._for_tenant(original, policy)
-        prefix = converse.read_converse(original, profile, locality=options.locality)
+        prefix = self._readings.read(original, profile, locality=options.locality)
         check_marks(prefix, profile)
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())

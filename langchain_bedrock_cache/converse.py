@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, get_args
 
-import orjson
-import xxhash
 from xxhash import xxh3_128_digest as _digest
 
+from langchain_bedrock_cache.converse_blocks import describe
 from langchain_bedrock_cache.exceptions import CachePointPositionError, CachePolicyError
 from langchain_bedrock_cache.prefix import BlockKind, Mark, Place, Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
@@ -20,27 +20,10 @@ from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
 Request = Mapping[str, Any]
 
 _POINT = "cachePoint"
-_KINDS: Mapping[str, BlockKind] = {
-    "text": "text",
-    "toolUse": "tool_use",
-    "toolResult": "tool_result",
-    "image": "image",
-    "document": "document",
-    "video": "video",
-    "audio": "audio",
-    "reasoningContent": "reasoning",
-    "guardContent": "guard",
-}
 _ROLE_TAGS = {role: f"{role}|".encode() for role in ("user", "assistant", "system")}
 # Request members outside the blocks that change the prompt: measured on Bedrock, a change of
 # thinking or effort misses the whole prefix (CacheCanary 0.4.0, 2026-10); sampling does not.
 _PROMPT_FIELDS = ("additionalModelRequestFields", "outputConfig")
-# Rough sizes in characters, for content without characters. An image costs Claude about
-# width x height / 750 tokens, at most some 1,600 (platform.claude.com, vision); PDFs are counted as
-# text and page images. Only used to compare a prefix with the model's minimum.
-_IMAGE_CHARS = 3 * 1_200
-_VIDEO_CHARS = 3 * 3_000
-_PDF_BYTES_PER_CHAR = 4
 
 
 def has_points(request: Request) -> bool:
@@ -70,17 +53,28 @@ def read_converse(
     choice = _tool_choice(request)
     choice_first = profile is not None and profile.tool_choice_scope == "tools"
     prefix = Prefix(_seed(request, profile, choice if choice_first else "", locality))
-    _read_list(prefix, _tools(request), "tools", -1, "", b"tools|")
+    _add_lists(prefix, "tools", [("", _tools(request))])
     prefix.tools = len(prefix)
-    _read_list(prefix, request.get("system") or (), "system", -1, "", b"system|")
+    _add_lists(prefix, "system", [("", request.get("system") or ())])
     prefix.head = len(prefix)
     opening = b"" if choice_first else choice.encode()
-    for i, message in enumerate(request.get("messages") or ()):
-        role = message.get("role")
-        tag = _ROLE_TAGS.get(role) or f"{role}|".encode()
-        _read_list(prefix, message.get("content") or (), "messages", i, role, opening + tag)
-        opening = b""
+    add_messages(prefix, request.get("messages") or (), opening=opening)
     return prefix
+
+
+def add_messages(
+    prefix: Prefix, messages: Sequence[Mapping[str, Any]], *, start: int = 0, opening: bytes = b""
+) -> None:
+    """Add messages to the end of a prefix.
+
+    Args:
+        prefix: The request so far; modified.
+        messages: What comes next, as in the request.
+        start: Number of messages that the prefix has.
+        opening: What the first message carries of the request (tool choice).
+    """
+    lists = [(m.get("role"), m.get("content") or ()) for m in messages]
+    _add_lists(prefix, "messages", lists, start=start, opening=opening)
 
 
 def write_points(request: Request, points: Sequence[tuple[Place, CacheTTL]]) -> dict[str, Any]:
@@ -190,55 +184,60 @@ def _is_sound(block: Any) -> bool:
     )
 
 
-def _read_list(
+def _add_lists(
     prefix: Prefix,
-    blocks: Sequence[Any],
     section: Section,
-    message: int,
-    role: str,
-    tag: bytes,
+    lists: Sequence[tuple[Any, Sequence[Any]]],
+    *,
+    start: int = -1,
+    opening: bytes = b"",
 ) -> None:
-    """Add the blocks of one list; its first block also carries the tag (role, tool choice).
+    """Add lists of blocks, each with its role; the first block of a list also carries that.
 
-    The hot loop of planning: plain text blocks are read in place, everything else in `_describe`.
+    The hot loop of planning: plain text is read in place, everything else in `describe`.
     """
-    if not blocks:
-        return
-    digests, chars, kinds = prefix.digests, prefix.chars, prefix.kinds
-    start = len(digests)
-    prefix.lists.append((section, message))
-    prefix.list_starts.append(start)
-    prefix.roles.append(role)
-    previous = digests[-1] if start else prefix.seed
-    size = chars[-1] if start else 0
+    contents: list[bytes] = []
+    sizes: list[int] = []
+    add, add_size, add_kind = contents.append, sizes.append, prefix.kinds.append
+    before = len(prefix)
     kind: BlockKind
-    for block in blocks:
-        text = block.get("text")
-        if type(text) is str:
-            kind = "blank" if not text or text.isspace() else "text"
-            content = _encode(text)
-            size += len(text)
-        elif _is_point(block):
-            if len(digests) == start:
-                raise CachePointPositionError(_nothing_before(section, message))
-            ttl = _ttl_of(block[_POINT], section)
-            prefix.marks.append(Mark(len(digests), ttl, prefix.place(len(digests))))
+    for message, (role, blocks) in enumerate(lists, start):
+        if not blocks:
             continue
-        else:
-            kind, content, more = _describe(block, section)
-            size += more
-        previous = _digest(previous + tag + content)
-        tag = b""
-        digests.append(previous)
-        chars.append(size)
-        kinds.append(kind)
+        first = len(contents)
+        prefix.list_starts.append(before + first)
+        prefix.list_messages.append(message)
+        prefix.roles.append(role)
+        tag = opening + (_ROLE_TAGS.get(role) or f"{role or section}|".encode())
+        opening = b""
+        for block in blocks:
+            text = block.get("text")
+            if type(text) is str:
+                kind = "blank" if not text or text.isspace() else "text"
+                size = len(text)
+                try:
+                    content = text.encode()
+                except UnicodeEncodeError:  # lone surrogates: botocore will have its say
+                    content = text.encode("utf-8", "surrogatepass")
+            elif _is_point(block):
+                place = Place(section, message, len(contents) - first - 1)
+                prefix.marks.append(_mark(block[_POINT], place, before + len(contents)))
+                continue
+            else:
+                kind, content, size = describe(block, section)
+            add(tag + content)
+            add_size(size)
+            add_kind(kind)
+            tag = b""
+    previous = prefix.digests[-1] if before else prefix.seed
+    prefix.digests += [previous := _digest(previous + content) for content in contents]
+    prefix.chars += list(accumulate(sizes, initial=prefix.chars_before(before)))[1:]
 
 
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # lone surrogates: botocore will have its say, not the digest
-        return text.encode("utf-8", "surrogatepass")
+def _mark(point: Any, place: Place, position: int) -> Mark:
+    if place.block < 0:
+        raise CachePointPositionError(_nothing_before(place.section, place.message))
+    return Mark(position, _ttl_of(point, place.section), place)
 
 
 def _nothing_before(section: Section, message: int) -> str:
@@ -247,59 +246,6 @@ def _nothing_before(section: Section, message: int) -> str:
         f"The cache point at {section}{where}[0] has nothing before it in its list, and Bedrock "
         "refuses that. Place it after the block that ends the stable part."
     )
-
-
-def _describe(block: Mapping[str, Any], section: Section) -> tuple[BlockKind, bytes, int]:
-    """Return kind, identifying bytes and size in characters of a block that is not plain text."""
-    content = _canonical(block)
-    if section == "tools":
-        return "tool", content, len(content)
-    name = next(iter(block), "")
-    kind = _KINDS.get(name, "other")
-    size = _SIZES[name](block[name], len(content)) if name in _SIZES else len(content)
-    if kind == "document" and block[name].get("format") == "pdf":
-        return "pdf", content, size
-    return kind, content, size
-
-
-def _canonical(block: Any) -> bytes:
-    """Serialize a block; key order counts, as it does for the cache. Bytes become their digest."""
-    try:
-        return orjson.dumps(block, default=_jsonable)
-    except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits, keys not strings
-        return json.dumps(block, default=_jsonable).encode()
-
-
-def _jsonable(value: Any) -> str:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return xxhash.xxh3_128_hexdigest(value)
-    return repr(value)
-
-
-def _document_size(document: Mapping[str, Any], _serialized: int = 0) -> int:
-    source = document.get("source") or {}
-    raw = source.get("bytes")
-    if isinstance(raw, bytes | bytearray):
-        return len(raw) // (_PDF_BYTES_PER_CHAR if document.get("format") == "pdf" else 1)
-    return len(str(source))
-
-
-def _tool_result_size(result: Mapping[str, Any], serialized: int) -> int:
-    """Add what images and documents inside a tool result weigh beyond their serialized digest."""
-    for item in result.get("content") or ():
-        if "image" in item:
-            serialized += _IMAGE_CHARS
-        elif "document" in item:
-            serialized += _document_size(item["document"])
-    return serialized
-
-
-_SIZES: Mapping[str, Callable[[Any, int], int]] = {
-    "document": _document_size,
-    "image": lambda _image, _serialized: _IMAGE_CHARS,
-    "video": lambda _video, _serialized: _VIDEO_CHARS,
-    "toolResult": _tool_result_size,
-}
 
 
 def _ttl_of(point: Any, section: Section) -> CacheTTL:

@@ -69,8 +69,6 @@ def plan(
         The plan; the request is not touched.
     """
     kept = tuple(PlannedPoint(m.position, m.place, m.ttl, "application") for m in prefix.marks)
-    if policy.mode == "off":
-        return CachePlan(points=kept, skipped=_all_skipped(prefix, "off", "the policy is off"))
     return _Planner(prefix, profile, policy, sighting, prices).plan(kept)
 
 
@@ -310,7 +308,7 @@ class _Planner:
     ) -> tuple[SkippedPoint, ...]:
         pointed = {p.place.section for p in points}
         skipped = []
-        for section in _sections_of(self.prefix):
+        for section in self.prefix.sections():
             if section not in pointed:
                 reason, detail = self._why_not(section, segments, choice)
                 skipped.append(SkippedPoint(section, reason, detail))
@@ -358,9 +356,3 @@ def _fits(points: Iterable[PlannedPoint], position: int, ttl: CacheTTL) -> bool:
     return True
 
 
-def _sections_of(prefix: Prefix) -> list[Section]:
-    return list(dict.fromkeys(section for section, _ in prefix.lists))
-
-
-def _all_skipped(prefix: Prefix, reason: SkipReason, detail: str) -> tuple[SkippedPoint, ...]:
-    return tuple(SkippedPoint(section, reason, detail) for section in _sections_of(prefix))

@@ -105,10 +105,8 @@ def _document_end(prefix: Prefix) -> int:
     The last block is what the request is about; what stands before it in the same message
     (documents, examples, instructions) is what another request may bring again.
     """
-    for (section, _), end in zip(prefix.lists, prefix.list_ends(), strict=True):
-        if section == "messages":
-            return end - 1 if end - 1 > prefix.head else 0
-    return 0
+    last_block = next((end for end in prefix.list_ends() if end > prefix.head), 0) - 1
+    return last_block if last_block > prefix.head else 0
 
 
 def _turn(prefix: Prefix, answers: int, pace: int) -> PositionClass:

@@ -64,8 +64,8 @@ class Prefix:
         digests: Digest of the prefix up to and including each block (16 bytes).
         chars: Cumulative size in characters, or their equivalent for images and documents.
         kinds: What each block is.
-        lists: Section and message index of each list of blocks that is not empty.
-        list_starts: Number of blocks before each of those lists.
+        list_starts: Number of blocks before each list of blocks that is not empty.
+        list_messages: Index in `messages` of each of those lists; -1 for tools and system.
         roles: Role of the message behind each of those lists; empty for tools and system.
         marks: Cache points found in the request, in prefix order.
         tools: Number of blocks in tools.
@@ -76,8 +76,8 @@ class Prefix:
     digests: list[bytes] = field(default_factory=list)
     chars: list[int] = field(default_factory=list)
     kinds: list[BlockKind] = field(default_factory=list)
-    lists: list[tuple[Section, int]] = field(default_factory=list)
     list_starts: list[int] = field(default_factory=list)
+    list_messages: list[int] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     tools: int = 0
@@ -94,14 +94,23 @@ class Prefix:
     def place(self, position: int) -> Place:
         """Return where the block before a position (1 to `len`) stands in the request."""
         n = bisect_right(self.list_starts, position - 1) - 1
-        section, message = self.lists[n]
-        return Place(section, message, position - 1 - self.list_starts[n])
+        block = position - 1 - self.list_starts[n]
+        return Place(self.section(position), self.list_messages[n], block)
 
     def section(self, position: int) -> Section:
         """Return the section of the block before a position."""
         if position <= self.tools:
             return "tools"
         return "system" if position <= self.head else "messages"
+
+    def sections(self) -> list[Section]:
+        """Return the sections that have blocks, in prefix order."""
+        blocks: dict[Section, int] = {
+            "tools": self.tools,
+            "system": self.head - self.tools,
+            "messages": len(self) - self.head,
+        }
+        return [section for section, count in blocks.items() if count]
 
     def list_ends(self) -> list[int]:
         """Return the position after each list of blocks."""

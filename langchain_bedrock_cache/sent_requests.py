@@ -208,9 +208,8 @@ def _is_next_turn(before: SentRequest, taken: Fingerprint) -> bool:
     position = len(before.print)
     if position == len(taken):
         return True
-    first_new = taken.place(position)
-    last = taken.prefix.lists[-_MESSAGES_OF_A_TURN:]
-    return first_new[:2] in last and position > before.print.prefix.head
+    last = taken.prefix.list_starts[-_MESSAGES_OF_A_TURN:]
+    return position >= last[0] and position > before.print.prefix.head
 
 
 def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -> float:

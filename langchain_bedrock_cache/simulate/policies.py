@@ -174,11 +174,7 @@ def _langchain_aws(prefix: Prefix, profile: ModelProfile, ttl: CacheTTL) -> list
     """
     is_nova = profile.provider == "amazon"
     positions = {last_in_section(prefix, "system")}
-    ends = [
-        end
-        for (section, _), end in zip(prefix.lists, prefix.list_ends(), strict=True)
-        if section == "messages"
-    ]
+    ends = [end for end in prefix.list_ends() if end > prefix.head]
     if is_nova:
         last_list = prefix.kinds[prefix.list_starts[-1] :]
         if not {"tool_use", "tool_result"} & set(last_list):

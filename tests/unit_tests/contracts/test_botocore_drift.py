@@ -8,6 +8,7 @@ import botocore.session
 import pytest
 
 from langchain_bedrock_cache import converse
+from langchain_bedrock_cache.converse_blocks import KINDS
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -47,7 +48,7 @@ UNREPORTED = {"citationsContent", "searchResult", "toolAddition", "toolRemoval"}
 
 def test_content_blocks() -> None:
     """Every kind of content block is one we know, or know to know nothing about."""
-    assert members("ContentBlock") == set(converse._KINDS) | UNREPORTED | {"cachePoint"}
+    assert members("ContentBlock") == set(KINDS) | UNREPORTED | {"cachePoint"}
 
 
 def test_usage() -> None:
