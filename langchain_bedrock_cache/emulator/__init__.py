@@ -7,6 +7,7 @@ General layout, from the wire inwards:
 * `core.py`: `BedrockEmulator`, which holds the state and answers a request
 * `service_model.py`, `conversation.py`, `cache_rules.py`, `models.py`: what Bedrock refuses
 * `accounting.py`, `tokens.py`, `prompt_cache.py`: what a request reads, writes and pays for
+* `control.py`: what is behind an ARN that does not name its model
 * `replies.py`, `responses.py`: what the model says, and how Bedrock wraps it
 * `faults.py`, `ledger.py`: failures to order, and what happened
 
@@ -18,6 +19,7 @@ from langchain_bedrock_cache.emulator.accounting import PlacedPoint
 from langchain_bedrock_cache.emulator.core import BedrockEmulator
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.ledger import LedgerRecord
+from langchain_bedrock_cache.emulator.models import PromptRouter
 from langchain_bedrock_cache.emulator.prompt_cache import CacheOutcome, Point, PromptCache
 from langchain_bedrock_cache.emulator.replies import Reply, ToolUse, scripted
 
@@ -30,6 +32,7 @@ __all__ = [
     "PlacedPoint",
     "Point",
     "PromptCache",
+    "PromptRouter",
     "Reply",
     "ToolUse",
     "scripted",

@@ -10,17 +10,20 @@ from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.service_model import data_loader
 
 _SERVICE = "bedrock-runtime"
-_EVENT = f"before-send.{_SERVICE}"
+_CONTROL_SERVICE = "bedrock"
+# Whoever needs the control plane that belongs to a runtime client asks with this event.
+_CONTROL_EVENT = f"control-client.{_SERVICE}"
 _HANDLER_ID = "langchain-bedrock-cache-emulator"
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-def new_client(*, region: str, **kwargs: Any) -> Any:
+def new_client(*, region: str, service: str = _SERVICE, **kwargs: Any) -> Any:
     """Return what `boto3.client("bedrock-runtime")` returns, with made-up credentials.
 
     Args:
         region: AWS Region.
+        service: `"bedrock-runtime"`, or `"bedrock"` for the control plane.
         kwargs: More arguments of `boto3.client`; a `config` is merged over the default, which does
             not retry (botocore's retries sleep).
     """
@@ -40,21 +43,21 @@ def new_client(*, region: str, **kwargs: Any) -> Any:
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
     arguments = {
         "region_name": region,
-        "endpoint_url": f"https://{_SERVICE}.{region}.amazonaws.com",
+        "endpoint_url": f"https://{service}.{region}.amazonaws.com",
         "aws_access_key_id": "emulator",
         "aws_secret_access_key": "emulator",
         **kwargs,
         "config": config.merge(kwargs["config"]) if kwargs.get("config") else config,
     }
     make_client: Any = session.create_client  # boto3.client adds nothing but a default session
-    return make_client(_SERVICE, **arguments)
+    return make_client(service, **arguments)
 
 
 def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
     """Send the requests of one client to a handler instead of the network.
 
     Args:
-        client: A `bedrock-runtime` client; changed in place.
+        client: A `bedrock-runtime` or `bedrock` client; changed in place.
         handler: Answers requests.
         account: AWS account for the cache; `None` for the emulator's own.
 
@@ -65,7 +68,7 @@ def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
         ValueError: If it is a client of another service.
     """
     service = client.meta.service_model.service_name
-    if service != _SERVICE:
+    if service not in (_SERVICE, _CONTROL_SERVICE):
         msg = f"This is a client of {service!r}, but the emulator is a {_SERVICE!r}."
         raise ValueError(msg)
 
@@ -76,10 +79,22 @@ def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
         headers: Any = dict(response.headers)
         return AWSResponse(request.url, response.status, headers, _RawBody(response.body))
 
-    # botocore calls every handler of an event, so an emulator that was attached before must go.
-    client.meta.events.unregister(_EVENT, unique_id=_HANDLER_ID)
-    client.meta.events.register_first(_EVENT, send, unique_id=_HANDLER_ID)
+    def control_client(**_kwargs: Any) -> Any:
+        region = client.meta.region_name
+        control = new_client(region=region, service=_CONTROL_SERVICE)
+        return redirect(control, handler, account=account)
+
+    _register(client, f"before-send.{service}", send)
+    if service == _SERVICE:
+        _register(client, _CONTROL_EVENT, control_client)
     return client
+
+
+def _register(client: Any, event: str, handle: Callable[..., Any]) -> None:
+    # botocore calls every handler of an event, so an emulator that was attached before must go.
+    unique_id = f"{_HANDLER_ID}/{event}"
+    client.meta.events.unregister(event, unique_id=unique_id)
+    client.meta.events.register_first(event, handle, unique_id=unique_id)
 
 
 def _read(request: Any, *, region: str, account: str | None) -> HttpRequest:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from langchain_bedrock_cache.emulator.client import new_client, redirect
+from langchain_bedrock_cache.emulator.control import ControlPlane
 from langchain_bedrock_cache.emulator.errors import CACHING_NOT_SUPPORTED
 from langchain_bedrock_cache.emulator.faults import Predicate
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.ledger import Ledger, LedgerRecord
+from langchain_bedrock_cache.emulator.models import ModelArns
 from langchain_bedrock_cache.emulator.operations import OPERATIONS
 from langchain_bedrock_cache.emulator.replies import Responder, default_responder
 from langchain_bedrock_cache.emulator.runtime import Runtime, Settings
@@ -33,8 +35,8 @@ class BedrockEmulator:
         chars_per_token: For the estimate; or a function of the base model ID, asked every call.
         region: AWS Region of clients and requests that do not say.
         account: AWS account of clients and requests that do not say.
-        model_arns: Base model IDs behind ARNs that do not name their model (application
-            inference profiles, provisioned throughput, prompt routers).
+        model_arns: Model IDs behind ARNs that do not name their model (application inference
+            profiles, provisioned throughput), and a `PromptRouter` behind those of prompt routers.
         cache_details: Whether Claude's usage has `cacheDetails`; Nova's never has (recorded).
         require_alternating_roles: Whether two messages of one role in a row are refused.
         capture_requests: Whether to keep every request body for `requests`.
@@ -53,7 +55,7 @@ class BedrockEmulator:
         chars_per_token: float | Callable[[str], float] = 3.0,
         region: str = "us-east-1",
         account: str = "123456789012",
-        model_arns: Mapping[str, str] | None = None,
+        model_arns: ModelArns | None = None,
         cache_details: bool = True,
         require_alternating_roles: bool = True,
         capture_requests: bool = False,
@@ -78,6 +80,14 @@ class BedrockEmulator:
             ledger=Ledger(on_record=on_record),
             captured=[] if capture_requests else None,
         )
+        self._control = ControlPlane(
+            settings.model_arns, faults=self._runtime.faults, region=region, account=account
+        )
+
+    @property
+    def control_requests(self) -> tuple[str, ...]:
+        """The operations of all requests to the control plane so far, oldest first."""
+        return tuple(self._control.requests)
 
     @property
     def ledger(self) -> tuple[LedgerRecord, ...]:
@@ -113,8 +123,20 @@ class BedrockEmulator:
             new_client(region=region or self._runtime.settings.region, **kwargs), account=account
         )
 
+    def control_client(self, *, region: str | None = None, **kwargs: Any) -> Any:
+        """Return a real boto3 `bedrock` client that talks to this emulator.
+
+        It knows GetInferenceProfile and GetPromptRouter, for the ARNs in `model_arns`.
+
+        Args:
+            region: AWS Region; default: the emulator's.
+            kwargs: More arguments of `boto3.client`.
+        """
+        region = region or self._runtime.settings.region
+        return self.attach(new_client(region=region, service="bedrock", **kwargs))
+
     def attach(self, client: Any, *, account: str | None = None) -> Any:
-        """Redirect one existing `bedrock-runtime` client here, and return it.
+        """Redirect one existing `bedrock-runtime` or `bedrock` client here, and return it.
 
         The client signs its requests before they get here, so it needs credentials, if only
         made-up ones. Other clients are not touched; of several emulators, the last one counts.
@@ -161,13 +183,14 @@ class BedrockEmulator:
             code: AWS error code, such as `ModelTimeoutException`.
             message: What the service says; `None` for a usual text.
             times: How many requests fail.
-            operation: The only operation to fail, such as `ConverseStream`.
+            operation: The only operation to fail, such as `ConverseStream`; those of the control
+                plane fail only if they are named here.
             after_events: Wait for a ConverseStream, and break it after so many events.
 
         Raises:
             ValueError: If Bedrock has no such error (there), or the emulator no such operation.
         """
-        operations = [known.name for known in OPERATIONS.values()]
+        operations = [known.name for known in OPERATIONS.values()] + [*ControlPlane.operations]
         if operation not in (None, *operations):
             msg = f"There is no operation {operation!r}. Choose one of {', '.join(operations)}."
             raise ValueError(msg)
@@ -210,6 +233,8 @@ class BedrockEmulator:
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one HTTP request: the seam that clients and server share."""
+        if ControlPlane.takes(request):
+            return self._control.handle(request)
         return self._runtime.handle(request)
 
 

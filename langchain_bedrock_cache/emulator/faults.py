@@ -78,17 +78,21 @@ class Faults:
         with self._lock:
             self._queue += [fault] * times
 
-    def take(self, operation: str, *, mid_stream: bool) -> Fault | None:
+    def take(
+        self, operation: str, *, mid_stream: bool, ordered_for_it: bool = False
+    ) -> Fault | None:
         """Remove and return the first failure that is due, if any.
 
         Args:
             operation: Of the request at hand.
             mid_stream: Whether to look for failures inside a stream, or instead of an answer.
+            ordered_for_it: Whether to leave failures for any operation to others.
         """
+        names = (operation,) if ordered_for_it else (None, operation)
         with self._lock:
             for fault in self._queue:
                 due = (fault.after_events is not None) == mid_stream
-                if due and fault.operation in (None, operation):
+                if due and fault.operation in names:
                     self._queue.remove(fault)
                     return fault
         return None

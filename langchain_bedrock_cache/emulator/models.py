@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.emulator.errors import INVALID_MODEL, invalid
-from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
+from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 
 # CountTokens knows few models, and only by their own ID: an inference profile of the same model is
 # refused. Probed by several users in 2026; AWS: https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html
@@ -30,6 +32,23 @@ _PLAUSIBLE_ID = re.compile(r"^[a-z0-9-]+\.[a-z0-9][a-z0-9.:-]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRouter:
+    """A prompt router: several models, one of which answers a request.
+
+    Attributes:
+        models: Model IDs, inference-profile IDs or ARNs, at least one; the first is the fallback.
+        choose: Returns one of them; gets the decoded request. `None` always takes the first.
+    """
+
+    models: tuple[str, ...]
+    choose: Callable[[Mapping[str, Any]], str] | None = None
+
+
+ModelArns = Mapping[str, str | PromptRouter]
+"""What is behind ARNs that do not name their model: a model ID, or a prompt router."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model as a request names it.
 
@@ -38,15 +57,17 @@ class Model:
         base_id: Base model ID; requests that share it (and account and Region) share a cache.
         profile: What it allows; `None` for a model that `profiles` does not know.
         counts_tokens: Whether CountTokens accepts it, called by this ID.
+        routed_to: What a prompt router chose; `None` if it was none.
     """
 
     id: str
     base_id: str
     profile: ModelProfile | None
     counts_tokens: bool
+    routed_to: str | None = None
 
 
-def resolve_model(model_id: str, *, model_arns: Mapping[str, str]) -> Model:
+def resolve_model(model_id: str, *, model_arns: ModelArns) -> Model:
     """Return the model a request names.
 
     Any ID of the shape `provider.model` is taken to exist: the emulator cannot know all models,
@@ -59,10 +80,43 @@ def resolve_model(model_id: str, *, model_arns: Mapping[str, str]) -> Model:
     Raises:
         ServiceError: If no model can be meant, in Bedrock's words.
     """
-    base_id = base_model_id(model_arns.get(model_id, model_id))
+    behind = model_arns.get(model_id, model_id)
+    if isinstance(behind, PromptRouter):
+        behind = behind.models[0]
+    base_id = base_model_id(behind)
     if base_id is None or not _PLAUSIBLE_ID.match(base_id):
         raise invalid(INVALID_MODEL)
     profile = find_profile(model_id, base_model=base_id)
     named_directly = model_id == base_id or ":foundation-model/" in model_id
     counts = named_directly and profile is not None and profile.id in _COUNTING_PROFILES
     return Model(id=model_id, base_id=base_id, profile=profile, counts_tokens=counts)
+
+
+def route_model(model: Model, request: Mapping[str, Any], *, model_arns: ModelArns) -> Model:
+    """Return the model that answers: of a prompt router the one it chooses, else the same.
+
+    Args:
+        model: As resolved from the request's ID.
+        request: Decoded parameters of the request.
+        model_arns: As for `resolve_model`.
+
+    Raises:
+        ServiceError: If the router chooses what is no model.
+    """
+    router = model_arns.get(model.id)
+    if not isinstance(router, PromptRouter):
+        is_router = parse_address(model.id).kind == "prompt-router"
+        return replace(model, routed_to=str(router)) if is_router else model
+    chosen = router.choose(request) if router.choose else router.models[0]
+    answering = resolve_model(chosen, model_arns={})
+    return replace(answering, id=model.id, routed_to=chosen)
+
+
+def model_arn(model_id: str, *, region: str, account: str) -> str:
+    """Return a model ID or inference-profile ID as the ARN that AWS shows for it."""
+    address = parse_address(model_id)
+    if address.kind != "model":
+        return model_id
+    if address.geography:
+        return f"arn:aws:bedrock:{region}:{account}:inference-profile/{model_id}"
+    return f"arn:aws:bedrock:{region}::foundation-model/{model_id}"

@@ -99,11 +99,18 @@ def usage_of(outcome: CacheOutcome, *, output_tokens: int, details: bool) -> dic
     return usage
 
 
-def extras_of(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the top-level members of a response that repeat or explain the request."""
+def extras_of(
+    request: Mapping[str, Any], *, invoked_model_arn: str | None = None
+) -> dict[str, Any]:
+    """Return the top-level members of a response that repeat or explain the request.
+
+    Args:
+        request: Decoded parameters of Converse.
+        invoked_model_arn: What a prompt router chose; `None` if it was none.
+    """
     extras = {name: request[name] for name in _ECHOED if name in request}
-    if "prompt-router/" in request["modelId"]:
-        extras["trace"] = {"promptRouter": {"invokedModelId": request["modelId"]}}
+    if invoked_model_arn is not None:
+        extras["trace"] = {"promptRouter": {"invokedModelId": invoked_model_arn}}
     return extras
 
 

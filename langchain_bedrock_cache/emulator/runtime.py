@@ -24,7 +24,7 @@ from langchain_bedrock_cache.emulator.http import (
     find_route,
 )
 from langchain_bedrock_cache.emulator.ledger import Ledger, LedgerRecord
-from langchain_bedrock_cache.emulator.models import resolve_model
+from langchain_bedrock_cache.emulator.models import ModelArns, model_arn, resolve_model, route_model
 from langchain_bedrock_cache.emulator.operations import OPERATIONS
 from langchain_bedrock_cache.emulator.prompt_cache import CacheOutcome, Point, PromptCache
 from langchain_bedrock_cache.emulator.replies import Reply, Responder
@@ -47,7 +47,7 @@ class Settings:
     chars_per_token: Callable[[str], float]
     region: str
     account: str
-    model_arns: Mapping[str, str]
+    model_arns: ModelArns
     cache_details: bool
     require_alternating_roles: bool
 
@@ -94,6 +94,8 @@ class Runtime:
             model = resolve_model(model_id, model_arns=self.settings.model_arns)
             base_model_id = model.base_id
             parameters = decode_request(operation_name, model_id, request.body)
+            model = route_model(model, parameters, model_arns=self.settings.model_arns)
+            base_model_id = model.base_id
             call = Call(arrival=arrival, operation=operation_name, model=model, request=parameters)
             return operation.run(self, call)
         except ServiceError as error:
@@ -140,7 +142,7 @@ class Runtime:
             reply=reply,
             usage=usage_of(outcome, output_tokens=reply.output_tokens or 0, details=bool(details)),
             latency_ms=round(self.settings.first_byte_latency_seconds * 1000),
-            extras=extras_of(call.request),
+            extras=extras_of(call.request, invoked_model_arn=self._invoked(call)),
             broken_off_by=fault,
         )
 
@@ -164,6 +166,13 @@ class Runtime:
                 self.captured.append(json.loads(body))
             except ValueError:
                 return  # answered with an error further on
+
+    def _invoked(self, call: Call) -> str | None:
+        """Return the ARN of the model that a prompt router chose; `None` if it was none."""
+        if call.model.routed_to is None:
+            return None
+        arrival = call.arrival
+        return model_arn(call.model.routed_to, region=arrival.region, account=arrival.account)
 
     def _measure(self, call: Call, conversation: Mapping[str, Any]) -> Prefix:
         return measure(

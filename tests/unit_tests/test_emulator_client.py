@@ -101,13 +101,14 @@ def test_opaque_arn_is_resolved_through_the_mapping() -> None:
     assert usage(client, arn)["cacheReadInputTokens"] == 2_000
 
 
-def test_prompt_router_is_named_in_the_trace() -> None:
-    """A call through a prompt router says which router it was."""
+def test_what_a_prompt_router_chose_is_in_the_trace() -> None:
+    """A call through a prompt router says which model answered."""
     arn = "arn:aws:bedrock:us-east-1:123456789012:default-prompt-router/anthropic.claude:1"
     client = BedrockEmulator(model_arns={arn: CLAUDE}).client()
     message = {"role": "user", "content": [{"text": "Hello"}]}
     response = client.converse(modelId=arn, messages=[message])
-    assert response["trace"]["promptRouter"]["invokedModelId"] == arn
+    invoked = f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{CLAUDE}"
+    assert response["trace"]["promptRouter"]["invokedModelId"] == invoked
 
 
 def test_own_client_can_be_attached_and_others_stay_untouched() -> None:
