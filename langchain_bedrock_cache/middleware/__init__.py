@@ -22,6 +22,15 @@ except ImportError as error:
     raise ImportError(_HINT) from error
 
 from langchain_bedrock_cache.middleware.cache import BedrockCacheMiddleware
+from langchain_bedrock_cache.middleware.summarization import (
+    SUMMARY_INSTRUCTION,
+    CachedSummarizationMiddleware,
+)
 from langchain_bedrock_cache.middleware.tool_order import ToolOrder
 
-__all__ = ["BedrockCacheMiddleware", "ToolOrder"]
+__all__ = [
+    "SUMMARY_INSTRUCTION",
+    "BedrockCacheMiddleware",
+    "CachedSummarizationMiddleware",
+    "ToolOrder",
+]
