@@ -5,17 +5,19 @@ General layout, each module importing only from those above it:
 * facts: `exceptions`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
-  `application_points`, `planner`, `volatility`, `rollout`, `tenants`
-* wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`, `unplanned`, `guesses`, `fingerprint`,
-  `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
-  `single_flight`, `calls`, `caching`, `regions`, `client`
+  `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
+* wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
+  `unplanned`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
+  `single_flight`, `calls`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
+  `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
-  `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`
+  `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
+  `record_lines`, `json_lines`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
-* operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`, `wrong_forms`,
-  `explain`, `demo`, `commands`
+* operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
+  `wrong_forms`, `explain`, `demo`, `commands`
 """
 
 from __future__ import annotations

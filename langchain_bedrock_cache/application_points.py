@@ -15,12 +15,14 @@ from langchain_bedrock_cache.prefix import Mark, Place, Prefix
 from langchain_bedrock_cache.profiles import ModelProfile, Section
 
 
-def check_marks(prefix: Prefix, profile: ModelProfile) -> None:
+def check_marks(prefix: Prefix, profile: ModelProfile, *, is_native: bool = False) -> None:
     """Raise if Bedrock would refuse the cache points that the application placed.
 
     Args:
         prefix: The request.
         profile: Its model.
+        is_native: Whether the request is in the model's own format: Claude's takes points after
+            everything but reasoning.
 
     Raises:
         TooManyCachePointsError: More points than the model allows.
@@ -44,7 +46,7 @@ def check_marks(prefix: Prefix, profile: ModelProfile) -> None:
             )
             raise CacheTTLOrderError(msg)
     for mark in marks:
-        _check_mark(prefix, mark, profile)
+        _check_mark(prefix, mark, profile, is_native=is_native)
 
 
 def _used(marks: Sequence[Mark]) -> list[Section]:
@@ -58,7 +60,7 @@ def _name(place: Place) -> str:
     return f"{place.section}[{place.block}]"
 
 
-def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:
+def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile, *, is_native: bool) -> None:
     if mark.ttl not in profile.ttls:
         msg = (
             f"The cache point after {_name(mark.place)} has ttl {mark.ttl!r}, but {profile.id} "
@@ -67,8 +69,9 @@ def _check_mark(prefix: Prefix, mark: Mark, profile: ModelProfile) -> None:
         raise CacheTTLOrderError(msg)
     kind = prefix.kinds[mark.position - 1]
     # Recorded: Claude takes a point after whitespace, which is how some put one after a document.
+    taken = kind == "blank" or (is_native and profile.points_after == "any" and kind != "reasoning")
     if is_legal(prefix, mark.position, profile) or (
-        kind == "blank" and mark.place.section in profile.sections
+        taken and mark.place.section in profile.sections
     ):
         return
     remedy = (

@@ -91,6 +91,10 @@ class CallPlanner:
             _logger.exception("Planning failed; the request is sent without added cache points.")
             return PreparedCall(request=original, original=original, plan=CachePlan())
 
+    def is_off(self, options: CallOptions) -> bool:
+        """Whether a call is sent as it is, whatever it holds."""
+        return _switched_off(options.policy or self.policy)
+
     def read(self, request: Mapping[str, Any], options: CallOptions) -> Prefix | None:
         """Return the prefix of a request without taking it in; `None` if it will not be planned."""
         policy = options.policy or self.policy
@@ -184,7 +188,7 @@ class CallPlanner:
     ) -> PreparedCall:
         original = self._for_tenant(original, policy)
         prefix = self._readings.read(original, profile, locality=options.locality)
-        check_marks(prefix, profile)
+        check_marks(prefix, profile, is_native=options.is_native)
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())
         policy = self._with_open_sections(policy, profile)

@@ -24,6 +24,8 @@ class CallOptions:
         base_model: The base model ID behind an ARN that does not name its model.
         conversation: ID of the conversation, for a gradual roll-out; default: its first message.
         locality: Where the prompt cache is: prompts sent elsewhere are not in it.
+        is_native: Whether the request is a view of one in the model's own format, which takes
+            cache points where Converse does not.
     """
 
     policy: CachePolicy | None = None
@@ -31,6 +33,7 @@ class CallOptions:
     base_model: str | None = None
     conversation: str | None = None
     locality: str = ""
+    is_native: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

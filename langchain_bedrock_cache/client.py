@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from langchain_bedrock_cache.batch_context import RequestRead, reading_only
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner, PreparedCall
+from langchain_bedrock_cache.call_context import with_asked
+from langchain_bedrock_cache.exceptions import CachePolicyError
+from langchain_bedrock_cache.invoke_model import view_of, with_body_at_hand
+from langchain_bedrock_cache.invoke_usage import StreamedUsage
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
+from langchain_bedrock_cache.observed import (
+    ConverseUsage,
+    ObservedStream,
+    observe_answer,
+    observe_body,
+    report,
+)
+from langchain_bedrock_cache.outgoing import Outgoing, of_converse, of_invoke_model
 from langchain_bedrock_cache.policy import CachePolicy
+from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.refusals import refusal_of
 from langchain_bedrock_cache.regions import Route, Router, expected_price, is_transient
 
@@ -23,10 +36,12 @@ def cached_client(
     base_model_id: str | None = None,
     fallbacks: Sequence[Any] = (),
 ) -> Any:
-    """Return a client that places cache points in every Converse and ConverseStream call.
+    """Return a client that places cache points in every call of a model.
 
-    All else passes through to the given client, which is not changed. Works for any code that
-    takes a boto3 client; safe to share between threads.
+    In Converse and ConverseStream; in InvokeModel and InvokeModelWithResponseStream, where the body
+    is a conversation in Claude's or Nova's format. All else passes through to the given client,
+    which is not changed. Works for any code that takes a boto3 client; safe to share between
+    threads.
 
     Args:
         client: A boto3 `bedrock-runtime` client. One that is wrapped already is returned as it is
@@ -39,10 +54,11 @@ def cached_client(
             order when Bedrock throttles or fails, before an answer has begun.
 
     Returns:
-        A client with the methods of the given one. `converse` and `converse_stream` also take
+        A client with the methods of the given one. The four that call a model also take
         `cache_policy=CachePolicy(...)`, `base_model_id=...`, `conversation_id=...` (for a gradual
         roll-out) and langchain-aws's `cache_control=` for a single call.
-        `response["ResponseMetadata"]["CachePlan"]` says where points went.
+        `response["ResponseMetadata"]["CachePlan"]` says where points went, `["ConverseUsage"]` what
+        was used, in the words of Converse for every operation.
     """
     if isinstance(client, CachedClient):
         if policy is None and memory is None and base_model_id is None and not fallbacks:
@@ -60,7 +76,7 @@ def cached_client(
 
 
 class CachedClient:
-    """A boto3 client whose Converse calls go through the planner; made by `cached_client`."""
+    """A boto3 client whose calls of models go through the planner; made by `cached_client`."""
 
     def __init__(
         self,
@@ -88,11 +104,8 @@ class CachedClient:
     ) -> Any:
         """Call Converse with cache points; arguments and errors are those of boto3."""
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
-        call, response = self._send("converse", request, options)
-        if isinstance(response, dict):
-            _report(response, call, response.get("usage"))
-            self.planner.succeeded(call, response.get("usage"))
-        self.planner.begun(call)
+        call, response = self._send("converse", of_converse(request), options)
+        observe_answer(response, call, self.planner)
         return response
 
     def converse_stream(
@@ -106,10 +119,60 @@ class CachedClient:
     ) -> Any:
         """Call ConverseStream with cache points; a stream that has begun is never restarted."""
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
-        call, response = self._send("converse_stream", request, options)
-        if isinstance(response, dict) and "stream" in response:
-            _report(response, call, None)
-            response["stream"] = _ObservedStream(response, call, self.planner)
+        call, response = self._send("converse_stream", of_converse(request), options)
+        return self._observed(response, "stream", call, ConverseUsage())
+
+    def invoke_model(
+        self,
+        *,
+        cache_policy: CachePolicy | None = None,
+        cache_control: Mapping[str, Any] | None = None,
+        base_model_id: str | None = None,
+        conversation_id: str | None = None,
+        **request: Any,
+    ) -> Any:
+        """Call InvokeModel with cache points in bodies of Claude and Nova; all others as they are.
+
+        The body of the response is read, and can be read once more, as boto3's.
+        """
+        options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
+        outgoing = self._outgoing(request, options)
+        call, response = self._send("invoke_model", outgoing, options)
+        if outgoing.is_readable:
+            observe_body(response, call, self.planner)
+        return response
+
+    def invoke_model_with_response_stream(
+        self,
+        *,
+        cache_policy: CachePolicy | None = None,
+        cache_control: Mapping[str, Any] | None = None,
+        base_model_id: str | None = None,
+        conversation_id: str | None = None,
+        **request: Any,
+    ) -> Any:
+        """Call InvokeModelWithResponseStream as `invoke_model` calls InvokeModel."""
+        options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
+        outgoing = self._outgoing(request, options)
+        call, response = self._send("invoke_model_with_response_stream", outgoing, options)
+        if not outgoing.is_readable:
+            return response
+        return self._observed(response, "body", call, StreamedUsage())
+
+    def _outgoing(self, request: dict[str, Any], options: CallOptions) -> Outgoing:
+        request = with_body_at_hand(request)
+        try:
+            return of_invoke_model(request, view_of(request, base_model=options.base_model))
+        except CachePolicyError:
+            if not self.planner.is_off(options):
+                raise
+        return of_invoke_model(request, None)
+
+    def _observed(self, response: Any, name: str, call: PreparedCall, reader: Any) -> Any:
+        """Return a response whose stream tells the planner what was used."""
+        if isinstance(response, dict) and name in response:
+            report(response, call, None)
+            response[name] = ObservedStream(response[name], response, call, self.planner, reader)
         else:
             self.planner.begun(call)
         return response
@@ -121,24 +184,22 @@ class CachedClient:
         base_model: str | None,
         conversation: str | None,
     ) -> CallOptions:
-        return CallOptions(
-            policy=policy,
-            hint=hint,
-            base_model=base_model or self._base_model_id,
-            conversation=conversation,
+        asked = with_asked(
+            CallOptions(policy=policy, hint=hint, base_model=base_model, conversation=conversation)
         )
+        return replace(asked, base_model=asked.base_model or self._base_model_id)
 
     def _send(
-        self, operation: str, request: dict[str, Any], options: CallOptions
+        self, operation: str, outgoing: Outgoing, options: CallOptions
     ) -> tuple[PreparedCall, Any]:
         """Send a call to the best place; to the next ones while places throttle or fail."""
-        routes = self._router.order(lambda route: self._price(route, request, options))
+        routes = self._router.order(lambda route: self._price(route, outgoing, options))
         if reading_only.get():
-            raise RequestRead(self.planner.read(*_at(routes[0], request, options)))
+            raise RequestRead(self._read(routes[0], outgoing, options))
         first_error: Exception | None = None
         for route in routes:
             try:
-                answer = self._send_to(route, operation, request, options)
+                answer = self._send_to(route, operation, outgoing, options)
             except Exception as error:
                 if len(routes) == 1:
                     raise
@@ -153,13 +214,13 @@ class CachedClient:
         raise first_error
 
     def _send_to(
-        self, route: Route, operation: str, request: dict[str, Any], options: CallOptions
+        self, route: Route, operation: str, outgoing: Outgoing, options: CallOptions
     ) -> tuple[PreparedCall, Any]:
         """Send a call; once more without the added points if Bedrock refuses those."""
         send = getattr(route.client, operation)
-        call = self._prepare(*_at(route, request, options))
+        call = self._prepare(route, outgoing, options)
         try:
-            return call, send(**call.request)
+            return call, send(**outgoing.arguments(call))
         except Exception as error:
             refusal = refusal_of(error)
             retry = self.planner.without_points(call, refusal) if refusal else None
@@ -171,14 +232,17 @@ class CachedClient:
             self.planner.failed(call)
             raise
         try:
-            return retry, send(**retry.request)
+            return retry, send(**outgoing.arguments(retry))
         except Exception as error:
             if first_refusal and refusal_of(error):  # it was never about our points
                 self.planner.reopen(call, first_refusal)
             raise
 
-    def _prepare(self, request: dict[str, Any], options: CallOptions) -> PreparedCall:
+    def _prepare(self, route: Route, outgoing: Outgoing, options: CallOptions) -> PreparedCall:
         """Plan a call; wait, for a bounded time, for one that is writing what it would read."""
+        request, options = _at(route, outgoing, options)
+        if not outgoing.is_readable:
+            return outgoing.unplanned(request)
         call = self.planner.prepare(request, options)
         deadline = time.monotonic() + call.patience_seconds
         while call.ahead is not None:
@@ -188,10 +252,14 @@ class CachedClient:
             call = self.planner.prepare(request, options)
         return call
 
-    def _price(self, route: Route, request: dict[str, Any], options: CallOptions) -> float:
+    def _read(self, route: Route, outgoing: Outgoing, options: CallOptions) -> Prefix | None:
+        """Return the prefix of a request at a place; `None` if it will not be planned."""
+        return self.planner.read(*_at(route, outgoing, options)) if outgoing.is_readable else None
+
+    def _price(self, route: Route, outgoing: Outgoing, options: CallOptions) -> float:
         """Return what a request is expected to cost at a place."""
-        request, options = _at(route, request, options)
-        prefix = self.planner.read(request, options)
+        prefix = self._read(route, outgoing, options)
+        request, options = _at(route, outgoing, options)
         return expected_price(
             model_id=str(request.get("modelId") or ""),
             base_model=options.base_model,
@@ -216,57 +284,14 @@ class CachedClient:
         return f"cached_client({self.wrapped!r})"
 
 
-class _ObservedStream:
-    """An event stream that hands the usage of its last event to the planner."""
-
-    def __init__(self, response: dict[str, Any], call: PreparedCall, planner: CallPlanner) -> None:
-        self._stream = response["stream"]
-        self._response = response
-        self._call = call
-        self._planner = planner
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            for event in self._stream:
-                self._planner.begun(self._call)
-                metadata = event.get("metadata") if isinstance(event, dict) else None
-                if isinstance(metadata, dict):
-                    usage = metadata.get("usage")
-                    _report(self._response, self._call, usage)
-                    self._planner.succeeded(self._call, usage)
-                yield event
-        finally:
-            self._planner.begun(self._call)
-
-    def close(self) -> None:
-        """Close the stream, read or not."""
-        self._planner.begun(self._call)
-        close = getattr(self._stream, "close", None)  # stand-ins for boto3's streams may have none
-        if close is not None:
-            close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
 def _at(
-    route: Route, request: dict[str, Any], options: CallOptions
+    route: Route, outgoing: Outgoing, options: CallOptions
 ) -> tuple[dict[str, Any], CallOptions]:
-    """Return the request and its options as they are at a place."""
-    options = replace(options, locality=route.locality)
+    """Return the view of a request and its options as they are at a place."""
+    options = outgoing.options(options, locality=route.locality)
     if route.model_id is None:
-        return request, options
+        return outgoing.view, options
     return (
-        {**request, "modelId": route.model_id},
+        {**outgoing.view, "modelId": route.model_id},
         replace(options, base_model=route.base_model_id or options.base_model),
     )
-
-
-def _report(response: dict[str, Any], call: PreparedCall, usage: Any) -> None:
-    """Put the plan, and the usage as Bedrock sent it, where callbacks can find them."""
-    metadata = response.get("ResponseMetadata")
-    if not isinstance(metadata, dict):
-        return
-    metadata["CachePlan"] = call.report()
-    if isinstance(usage, dict):
-        metadata["ConverseUsage"] = dict(usage)
