@@ -7,7 +7,8 @@ General layout, each module importing only from those above it:
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
-  `unplanned`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`, `batch_context`,
+  `unplanned`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`,
+  `batch_context`,
   `single_flight`, `calls`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
   `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
@@ -17,6 +18,7 @@ General layout, each module importing only from those above it:
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
+  `permissions`, `cloudwatch`,
   `wrong_forms`, `explain`, `demo`, `commands`
 """
 

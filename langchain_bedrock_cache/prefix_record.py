@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.returns import Role
@@ -48,7 +48,7 @@ class PrefixRecord:
         """Return a record for this position alone, if it shares one with its neighbors."""
         if self.role is not None:
             return self
-        return replace(self)
+        return PrefixRecord(self.last_seen, self.uses)  # nothing else is known of interior ones
 
     def share(self) -> SharedRecord:
         """Return what other processes need to know."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import exp, log
 from operator import mul
 from typing import Literal, NamedTuple
@@ -183,13 +184,15 @@ def pace_of(gap_seconds: float) -> int:
     return 1 if gap_seconds <= EDGES_SECONDS[3] else PAUSED
 
 
-def following(cls: PositionClass) -> list[PositionClass]:
+@cache
+def following(cls: PositionClass) -> Sequence[PositionClass]:
     """Return the classes of the uses after this one, itself first, if they all come in time."""
     if cls.role in _OPENINGS:
         return [cls, *(PositionClass("turn", n, human=_by_human(cls)) for n in (1, 2))]
     return [cls._replace(level=n) for n in range(cls.level, MAX_LEVEL[cls.role] + 1)]
 
 
+@cache
 def after_pause(cls: PositionClass) -> PositionClass | None:
     """Return the class of a conversation once it has paused; `None` for other positions."""
     if cls.role not in _OPENINGS and cls.role != "turn":

@@ -32,15 +32,10 @@ class OptionCosts(NamedTuple):
     write_1h: float
 
 
-class _Future(NamedTuple):
-    """Expected price of a token from its next use on, by its state at that use."""
-
-    uncached: float
-    cached_5m: float
-    cached_1h: float
-
-
-_NO_FUTURE = _Future(0.0, 0.0, 0.0)
+# Expected price of a token from its next use on, if it is then uncached, cached for 5 minutes, or
+# for an hour. Plain tuples: one decision makes a hundred of them.
+_Future = tuple[float, float, float]
+_NO_FUTURE: _Future = (0.0, 0.0, 0.0)
 
 
 def option_costs(
@@ -64,19 +59,21 @@ def option_costs(
         for _ in range(_HORIZON):
             _, paused = _step(after_pause, prices, paused, paused)
     future = _NO_FUTURE
-    costs = OptionCosts(1.0, prices.write_5m, prices.write_1h)
+    costs = (1.0, prices.write_5m, prices.write_1h)
     for pair in reversed([*chances, *[chances[-1]] * _HORIZON]):
         costs, future = _step(pair, prices, future, paused or future)
-    return costs
+    return OptionCosts(*costs)
 
 
 def _step(
     pair: Chances, prices: Prices, if_soon: _Future, if_late: _Future
-) -> tuple[OptionCosts, _Future]:
+) -> tuple[tuple[float, float, float], _Future]:
     """Go one use back in time: from the future after a use to the costs at that use."""
     soon, late = pair
-    none = soon * if_soon.uncached + late * if_late.uncached
-    next_5m = soon * if_soon.cached_5m + late * if_late.uncached
-    next_1h = soon * if_soon.cached_1h + late * if_late.cached_1h
-    costs = OptionCosts(1.0 + none, prices.write_5m + next_5m, prices.write_1h + next_1h)
-    return costs, _Future(min(costs), prices.read + next_5m, prices.read + next_1h)
+    read, write_5m, write_1h = prices
+    late_uncached = late * if_late[0]
+    none = 1.0 + soon * if_soon[0] + late_uncached
+    next_5m = soon * if_soon[1] + late_uncached
+    next_1h = soon * if_soon[2] + late * if_late[2]
+    costs = none, write_5m + next_5m, write_1h + next_1h
+    return costs, (min(costs), read + next_5m, read + next_1h)

@@ -7,7 +7,6 @@ the user can move it. Kept are hashes of short chunks, keyed per process; never 
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,27 +14,16 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+from langchain_bedrock_cache.guesses import guess
+
 # Places are found to within this many characters.
 _CHUNK_CHARS = 8
-# What changes is often the end of something longer (the minutes of a time): look around it.
-_AROUND_CHARS = 16
 # This many different versions of one prompt are no accident.
 _VERSIONS = 3
 # Two prompts are versions of one if at least half of the text is the same at both ends.
 _COMMON_SHARE = 0.5
 _MAX_FAMILIES = 512
 _SEED = secrets.randbits(64)
-
-_GUESSES: Mapping[str, re.Pattern[str]] = {
-    "an identifier": re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|\b[0-9a-f]{16,}\b", re.IGNORECASE),
-    "a date": re.compile(
-        r"\d{4}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
-        r"|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)",
-        re.IGNORECASE,
-    ),
-    "a time": re.compile(r"\d{1,2}:\d{2}"),
-    "a number": re.compile(r"\d"),
-}
 
 
 class HeadChange(NamedTuple):
@@ -162,10 +150,9 @@ def _compare_texts(
     if start + tail < _COMMON_SHARE * len(text):
         return None
     end = max(len(text) - tail, start + 1)
-    around = text[max(0, start - _AROUND_CHARS) : end + _AROUND_CHARS]
-    guess = next((name for name, look in _GUESSES.items() if look.search(around)), "")
+    kind, _ = guess(text, start=start, end=end)
     detail = f"characters {start} to {end} of {len(text)}"
-    detail += f", {guess} perhaps" if guess else ""
+    detail += "" if kind == "text" else f", {'an' if kind == 'identifier' else 'a'} {kind} perhaps"
     return HeadChange(f"system[{block}]", detail, start)
 
 

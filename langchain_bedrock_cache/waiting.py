@@ -72,6 +72,7 @@ class WaitingRoom:
 
     def __init__(self) -> None:
         self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in EDGES_SECONDS)
+        self._next_at = math.inf  # nothing outlives its bucket before this time
 
     def enter(self, waiting: Waiting) -> None:
         """Begin to wait."""
@@ -81,6 +82,7 @@ class WaitingRoom:
         if waiting.stake:
             waiting.account.risk(waiting.stake.premium)
         self._queues[0].append(waiting)
+        self._next_at = min(self._next_at, waiting.since + EDGES_SECONDS[0])
 
     def leave(self, waiting: Waiting, now: float, *, returned: bool) -> None:
         """End the wait: the position came back, or the request turned out never to have been."""
@@ -97,11 +99,12 @@ class WaitingRoom:
 
         Call before asking for chances.
         """
-        while True:
+        while self._next_at <= now:
             at, bucket = min(
                 (queue[0].since + EDGES_SECONDS[i], i) if queue else (math.inf, i)
                 for i, queue in enumerate(self._queues)
             )
+            self._next_at = at
             if at > now:
                 return
             waiting = self._queues[bucket].popleft()
