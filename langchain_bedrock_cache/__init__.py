@@ -17,9 +17,10 @@ General layout, each module importing only from those above it:
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
-* operations: `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
+* operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
   `permissions`, `cloudwatch`,
-  `wrong_forms`, `explain`, `demo`, `commands`
+  `wrong_forms`, `explain`, `demo`, `testing`,
+  `pytest_plugin`, `commands`
 """
 
 from __future__ import annotations

@@ -38,6 +38,10 @@ COMMANDS: Mapping[str, Command] = {
         "langchain_bedrock_cache.commands.explain",
         "say why a request reads nothing from the prompt cache, from files",
     ),
+    "report": Command(
+        "langchain_bedrock_cache.commands.report",
+        "say what the prompt cache did, from CloudWatch; make a dashboard and alarms",
+    ),
     "roi": Command(
         "langchain_bedrock_cache.commands.roi",
         "estimate what prompt caching saves a day",

@@ -1,0 +1,139 @@
+"""Which IAM actions each feature of the package needs, and what to say when one is missing.
+
+`FEATURES` is checked against the operations that the code calls: `test_permissions.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """An IAM action, and what it has to be allowed on.
+
+    Attributes:
+        action: As a policy spells it, such as `bedrock:InvokeModel`.
+        operations: API operations that ask for it.
+        resources: ARN patterns; `*` where IAM takes no others.
+        condition: Condition of the statement that narrows it further.
+    """
+
+    action: str
+    operations: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    condition: Mapping[str, Mapping[str, str]] | None = None
+
+    def statement(self) -> dict[str, Any]:
+        """Return the statement of a policy that allows it."""
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Action": self.action,
+            "Resource": self.resources[0] if len(self.resources) == 1 else list(self.resources),
+        }
+        return statement | ({"Condition": self.condition} if self.condition else {})
+
+
+# A profile sends a call on to the model in another Region, so both have to be allowed.
+_MODELS = (
+    "arn:aws:bedrock:*::foundation-model/*",
+    "arn:aws:bedrock:*:*:inference-profile/*",
+    "arn:aws:bedrock:*:*:application-inference-profile/*",
+)
+_INVOKE = Permission(
+    action="bedrock:InvokeModel", operations=("Converse", "InvokeModel"), resources=_MODELS
+)
+_INVOKE_STREAM = Permission(
+    action="bedrock:InvokeModelWithResponseStream",
+    operations=("ConverseStream", "InvokeModelWithResponseStream"),
+    resources=_MODELS,
+)
+_LIST_METRICS = Permission(action="cloudwatch:ListMetrics", operations=("ListMetrics",))
+
+FEATURES: Mapping[str, tuple[Permission, ...]] = {
+    "model calls": (_INVOKE,),
+    "streamed model calls": (_INVOKE_STREAM,),
+    "publish metrics": (
+        Permission(
+            action="cloudwatch:PutMetricData",
+            operations=("PutMetricData",),
+            condition={"StringEquals": {"cloudwatch:namespace": "LangChainBedrockCache"}},
+        ),
+    ),
+    "report": (
+        Permission(action="cloudwatch:GetMetricData", operations=("GetMetricData",)),
+        _LIST_METRICS,
+    ),
+    "dashboard": (
+        _LIST_METRICS,
+        Permission(
+            action="cloudwatch:PutDashboard",
+            operations=("PutDashboard",),
+            resources=("arn:aws:cloudwatch::*:dashboard/*",),
+        ),
+    ),
+    "alarms": (
+        _LIST_METRICS,
+        Permission(
+            action="cloudwatch:PutMetricAlarm",
+            operations=("PutMetricAlarm",),
+            resources=("arn:aws:cloudwatch:*:*:alarm:*",),
+        ),
+    ),
+}
+
+
+def policy_document(features: Sequence[str]) -> dict[str, Any]:
+    """Return an IAM policy that allows some features and nothing else.
+
+    Args:
+        features: Keys of `FEATURES`.
+
+    Raises:
+        KeyError: If there is no such feature.
+    """
+    needed = {p.action: p for feature in features for p in FEATURES[feature]}
+    statements = [permission.statement() for permission in needed.values()]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def missing_permission(error: Exception) -> str | None:
+    """Say which permission an error of AWS asks for.
+
+    Args:
+        error: Of boto3.
+
+    Returns:
+        A sentence with the action, and the statement that allows it; `None` if the error is not
+        about permissions.
+    """
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
+    if response.get("Error", {}).get("Code") not in _DENIED:
+        return None
+    operation = getattr(error, "operation_name", "")
+    every = (permission for feature in FEATURES.values() for permission in feature)
+    needed = next((one for one in every if operation in one.operations), None)
+    if needed is None:
+        return None
+    statement = json.dumps(needed.statement())
+    return (
+        f"The role that made this call lacks {needed.action}. "
+        f"Add this statement to its IAM policy: {statement}"
+    )
+
+
+@contextmanager
+def naming_missing_permissions() -> Iterator[None]:
+    """Add to errors of AWS inside the block which permission they ask for; they pass through."""
+    try:
+        yield
+    except Exception as error:
+        if said := missing_permission(error):
+            error.add_note(said)
+        raise
