@@ -6,10 +6,10 @@ logged calls bring the counts that Bedrock reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.changes import common_blocks
 from langchain_bedrock_cache.converse import read_converse
@@ -24,6 +24,7 @@ from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests
 from langchain_bedrock_cache.simulate.bodies import to_converse
 from langchain_bedrock_cache.simulate.records import decoded
 from langchain_bedrock_cache.usage import CacheUsage
+from langchain_bedrock_cache.wrong_forms import WrongForm, api_of, find_wrong_forms, mended
 
 _CHARS_PER_TOKEN = 3.0
 _FINE = ("hit", "first_write")
@@ -43,6 +44,8 @@ class Explanation:
         shared_blocks: Blocks at its beginning that the nearest earlier request has as well.
         shared_tokens: About how many tokens that is; 3 characters each.
         are_points_assumed: Whether it was judged as if a cache point were at its end.
+        wrong_forms: Cache points that are refused or cache nothing; the diagnosis is of the same
+            request with its cache points written as they should be.
     """
 
     name: str
@@ -50,11 +53,12 @@ class Explanation:
     shared_blocks: int = 0
     shared_tokens: int = 0
     are_points_assumed: bool = False
+    wrong_forms: tuple[WrongForm, ...] = ()
 
     @property
     def is_fine(self) -> bool:
         """Whether nothing is wrong: it reads all there is, or is the first to write it."""
-        return self.diagnosis.verdict in _FINE
+        return self.diagnosis.verdict in _FINE and not self.wrong_forms
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as plain data, for JSON."""
@@ -64,6 +68,7 @@ class Explanation:
             "shared_blocks": self.shared_blocks,
             "shared_tokens": self.shared_tokens,
             "are_points_assumed": self.are_points_assumed,
+            "wrong_forms": [wrong.as_dict() for wrong in self.wrong_forms],
         }
 
     def __str__(self) -> str:
@@ -81,8 +86,8 @@ def explain(
     """Say what a request would read of what an earlier one wrote, and why not more.
 
     Args:
-        request: A Converse body, boto3's arguments of `converse`, or a Claude body of InvokeModel;
-            not modified.
+        request: A Converse body, boto3's arguments of `converse`, or what InvokeModel takes for
+            Claude or Nova; not modified.
         previous: The request before it, in any of these forms.
         model: Model ID, for bodies that do not say.
         gap_seconds: Time between the two.
@@ -97,9 +102,9 @@ def explain(
     diagnoser, cache = Diagnoser(requests), PromptCache()
     bodies = [body for body in (previous, request) if body is not None]
     read = [_read_body(body, model) for body in bodies]
-    have_points = any(prefix.marks for _, prefix, _ in read)
+    have_points = any(one.prefix.marks for one in read)
     explanation = None
-    for n, (converse, prefix, profile) in enumerate(read):
+    for n, (converse, prefix, profile, wrong) in enumerate(read):
         points: list[tuple[int, CacheTTL]] = [(m.position, m.ttl) for m in prefix.marks]
         if not have_points and len(prefix):
             points = [(len(prefix), "5m")]
@@ -114,7 +119,9 @@ def explain(
             readable_at=n * gap_seconds,
         )
         assert diagnosis is not None  # noqa: S101 - it was seen, and has usage
-        explanation = _explanation("request", diagnosis, sent, requests, assumed=not have_points)
+        explanation = _explanation(
+            "request", diagnosis, sent, requests, assumed=not have_points, wrong=wrong
+        )
     assert explanation is not None  # noqa: S101 - there is at least one body
     return explanation
 
@@ -136,10 +143,14 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
     for record in sorted(usable, key=_time):
         body = decoded(record["input"].get("inputBodyJson"))
         try:
-            read = _read_body({"modelId": record["modelId"], **body}, model)
+            read = _read_body(
+                {"modelId": record["modelId"], **body},
+                model,
+                operation=str(record.get("operation") or ""),
+            )
         except (UnreadableRequestError, BedrockCacheError, TypeError):
             continue
-        converse, prefix, profile = read
+        converse, prefix, profile, wrong = read
         sent = requests.add(converse, prefix, profile, [(m.position, m.ttl) for m in prefix.marks])
         at = _time(record)
         diagnosis = diagnoser.call_ended(
@@ -152,7 +163,7 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
         )
         if diagnosis is not None:
             name = str(record.get("requestId") or record["timestamp"])
-            yield _explanation(name, diagnosis, sent, requests, assumed=False)
+            yield _explanation(name, diagnosis, sent, requests, assumed=False, wrong=wrong)
 
 
 def is_record(document: Any) -> bool:
@@ -165,10 +176,29 @@ def is_record(document: Any) -> bool:
     )
 
 
-def _read_body(
-    body: Mapping[str, Any], model: str | None
-) -> tuple[dict[str, Any], Prefix, ModelProfile | None]:
-    """Return the Converse request in a body, its prefix and its model's profile."""
+class _Read(NamedTuple):
+    """A body that can be explained: as a Converse request, with its cache points put right."""
+
+    converse: dict[str, Any]
+    prefix: Prefix
+    profile: ModelProfile | None
+    wrong: Sequence[WrongForm]
+
+
+def _read_body(body: Mapping[str, Any], model: str | None, *, operation: str = "") -> _Read:
+    model_id = model or str(body.get("modelId") or "")
+    profile = find_profile(model_id.rpartition("/")[2] if base_model_id(model_id) else model_id)
+    api = api_of(body, operation=operation)
+    wrong = find_wrong_forms(body, profile, api=api)
+    converse = _as_converse(mended(body, api=api) if wrong else body)
+    if profile is None and base_model_id(model_id or "arn:") is None:
+        msg = "The request does not name its model: say which with --model (model=...)."
+        raise UnreadableRequestError(msg)
+    converse["modelId"] = model_id
+    return _Read(converse, read_converse(converse, profile), profile, wrong)
+
+
+def _as_converse(body: Mapping[str, Any]) -> dict[str, Any]:
     try:
         converse = to_converse(body)
     except (AttributeError, KeyError, TypeError) as error:
@@ -177,13 +207,7 @@ def _read_body(
     if converse is None:
         msg = "This is no chat request of Converse or of Claude on InvokeModel."
         raise UnreadableRequestError(msg)
-    model_id = model or str(body.get("modelId") or "")
-    profile = find_profile(model_id.rpartition("/")[2] if base_model_id(model_id) else model_id)
-    if profile is None and base_model_id(model_id or "arn:") is None:
-        msg = "The request does not name its model: say which with --model (model=...)."
-        raise UnreadableRequestError(msg)
-    converse["modelId"] = model_id
-    return converse, read_converse(converse, profile), profile
+    return converse
 
 
 def _simulated(
@@ -216,7 +240,13 @@ def _plan(request: Mapping[str, Any], profile: ModelProfile | None) -> dict[str,
 
 
 def _explanation(
-    name: str, diagnosis: Diagnosis, sent: SentRequest, requests: SentRequests, *, assumed: bool
+    name: str,
+    diagnosis: Diagnosis,
+    sent: SentRequest,
+    requests: SentRequests,
+    *,
+    assumed: bool,
+    wrong: Sequence[WrongForm],
 ) -> Explanation:
     earlier = requests.get(sent.earlier)
     blocks = common_blocks(earlier.print, sent.print) if earlier else 0
@@ -226,6 +256,7 @@ def _explanation(
         shared_blocks=blocks,
         shared_tokens=round(sent.print.prefix.chars_before(blocks) / _CHARS_PER_TOKEN),
         are_points_assumed=assumed,
+        wrong_forms=tuple(wrong),
     )
 
 

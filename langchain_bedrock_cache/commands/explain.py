@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 _UNREADABLE = 2
 _EPILOG = """\
-files: a Converse body, boto3's arguments of converse, a Claude body of InvokeModel, or an
-invocation log (JSON lines, gzipped or not). exit status: 0 if nothing is wrong, 1 if something
-changed, is too short or too far away, 2 if a file cannot be read."""
+files: a Converse body, boto3's arguments of converse, what InvokeModel takes for Claude or Nova,
+or an invocation log (JSON lines, gzipped or not). exit status: 0 if nothing is wrong, 1 if
+something changed, is too short or too far away, or a cache point is written or placed wrongly, 2
+if a file cannot be read."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +101,9 @@ def _as_text(found: Sequence[Explanation]) -> str:
         if one.shared_blocks:
             tokens, blocks = one.shared_tokens, one.shared_blocks
             lines.append(f"  shared with the request before: {blocks} blocks, ~{tokens:,} tokens")
+        if one.wrong_forms:
+            lines += [f"  {wrong}" for wrong in one.wrong_forms]
+            lines.append("  judged as if these cache points were written as they should be")
         if one.are_points_assumed:
             lines.append("  no cache points in the files: judged as if one were at each end")
     if len(found) > 1:
