@@ -27,6 +27,8 @@ class Notices:
     def once(self, key: str, message: str) -> None:
         """Warn with `CacheSkippedWarning` unless this was said before.
 
+        Where warnings are errors it is logged instead: no call fails because of caching.
+
         Args:
             key: What the message is about.
             message: What, why and what to do; no prompt text.
@@ -35,8 +37,12 @@ class Notices:
             if key in self._given or len(self._given) >= _MAX_NOTICES:
                 return
             self._given.add(key)
-        _logger.info("%s", message)
-        warnings.warn(message, CacheSkippedWarning, stacklevel=_stack_level())
+        level = logging.INFO
+        try:
+            warnings.warn(message, CacheSkippedWarning, stacklevel=_stack_level())
+        except CacheSkippedWarning:
+            level = logging.WARNING
+        _logger.log(level, "%s", message)
 
 
 def _stack_level() -> int:

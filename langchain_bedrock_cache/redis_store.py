@@ -52,7 +52,10 @@ class RedisPrefixStore(BaseStore[str, bytes]):
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the values of keys; `None` where there is none."""
-        return list(self._redis.mget([self._prefix + key for key in keys])) if keys else []
+        if not keys:
+            return []
+        values = self._redis.mget([self._prefix + key for key in keys])
+        return [value if isinstance(value, bytes) else None for value in values]
 
     def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
         """Set keys to values, in one round trip."""

@@ -187,6 +187,19 @@ def test_a_refused_request_is_sent_without_added_points(planner: CallPlanner) ->
     assert [p["origin"] for p in retry.report()["points"]] == ["application"]
 
 
+def test_a_refused_request_is_sent_again_where_warnings_are_errors(
+    planner: CallPlanner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning is logged instead of raised, so that the call is not lost."""
+    call = planner.prepare(ask(user("?"), system=[text(9000)], tools=[tool()]), NOTHING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        retry = planner.without_points(call, Refusal("system", "not permitted"))
+    assert retry is not None
+    assert points(retry.request) == []
+    assert "Bedrock refused a cache point" in caplog.text
+
+
 def test_an_error_about_the_applications_own_points_is_not_ours(planner: CallPlanner) -> None:
     """Without added points there is nothing to leave out, and the error is the caller's."""
     call = planner.prepare(ask(user("short", POINT)), NOTHING)
