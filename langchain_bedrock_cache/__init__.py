@@ -7,9 +7,9 @@ General layout, each module importing only from those above it:
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
-  `unplanned`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`,
+  `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`,
   `batch_context`,
-  `single_flight`, `calls`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
+  `single_flight`, `calls`, `addressing`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
   `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,

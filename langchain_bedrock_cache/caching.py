@@ -12,6 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_bedrock_cache import converse
+from langchain_bedrock_cache.address_book import book_of
+from langchain_bedrock_cache.addresses import base_model_id
+from langchain_bedrock_cache.addressing import Addressing
 from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
@@ -24,7 +27,7 @@ from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
-from langchain_bedrock_cache.profiles import ModelProfile, base_model_id, find_profile
+from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.recent_readings import RecentReadings
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook
 from langchain_bedrock_cache.rollout import OUTSIDE, first_message, in_rollout
@@ -32,6 +35,7 @@ from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.single_flight import SingleFlight
 from langchain_bedrock_cache.tenants import salted, tenant_salt
+from langchain_bedrock_cache.unknown_models import why_no_points
 from langchain_bedrock_cache.unplanned import unplanned
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.value import Prices
@@ -63,6 +67,7 @@ class CallPlanner:
         self.flights = SingleFlight()
         self._refusals = RefusalBook(memory.clock)
         self._readings = RecentReadings()
+        self._addressing = Addressing(book_of(memory), memory)
         self._heads = HeadWatch()
         self._notices = Notices()
 
@@ -81,7 +86,8 @@ class CallPlanner:
             if not _takes_part(original, policy, options):
                 return self._uncached(original, policy, options, OUTSIDE)
             model_id = str(request.get("modelId") or "")
-            profile = find_profile(model_id, base_model=options.base_model)
+            options = self._addressing.completed(request, options)
+            profile = options.profile_of(model_id)
             if profile is None or not profile.supports_caching:
                 return self._unsupported(original, model_id, profile, policy, options)
             return self._plan(original, model_id, profile, policy, options)
@@ -95,10 +101,15 @@ class CallPlanner:
         """Whether a call is sent as it is, whatever it holds."""
         return _switched_off(options.policy or self.policy)
 
+    def addressed(self, request: Mapping[str, Any], options: CallOptions) -> CallOptions:
+        """Return the options of a call with the model behind its address, as far as it is known."""
+        return options if self.is_off(options) else self._addressing.completed(request, options)
+
     def read(self, request: Mapping[str, Any], options: CallOptions) -> Prefix | None:
         """Return the prefix of a request without taking it in; `None` if it will not be planned."""
         policy = options.policy or self.policy
-        profile = find_profile(str(request.get("modelId") or ""), base_model=options.base_model)
+        options = self.addressed(request, options)
+        profile = options.profile_of(str(request.get("modelId") or ""))
         if _switched_off(policy) or profile is None or not profile.supports_caching:
             return None
         request = self._for_tenant(dict(request), policy)
@@ -109,14 +120,21 @@ class CallPlanner:
         if call.flight is not None:
             self.flights.land(call.flight, failed=False)
 
-    def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> None:
+    def succeeded(
+        self, call: PreparedCall, usage: Mapping[str, Any] | None, *, trace: Any = None
+    ) -> None:
         """Learn from an answer.
 
         Args:
             call: The call.
             usage: Converse `usage`, as Bedrock sent it; `None` if it sent none.
+            trace: Converse `trace`: says what a prompt router chose.
         """
         self.begun(call)
+        try:
+            call = self._addressing.answered(call, trace)
+        except Exception:
+            _logger.exception("What a prompt router chose cannot be taken in.")
         if call.commitment is None or not usage:
             return
         try:
@@ -246,6 +264,8 @@ class CallPlanner:
             plan=decided,
             commitment=commitment,
             profile=profile,
+            model=options.base_model if base_model_id(model_id) is None else None,
+            locality=options.locality,
         )
         return call, sighting
 
@@ -309,7 +329,9 @@ class CallPlanner:
         options: CallOptions,
     ) -> PreparedCall:
         """Send no points to a model that would answer 403, and say so as the policy wants."""
-        message = _unsupported_message(model_id, profile)
+        message = why_no_points(
+            model_id, profile=profile, base_model=options.base_model, problem=options.problem
+        )
         if policy.unsupported_model_behavior == "raise":
             raise UnsupportedModelError(message)
         if policy.unsupported_model_behavior == "warn":
@@ -332,21 +354,3 @@ def _takes_part(request: Mapping[str, Any], policy: CachePolicy, options: CallOp
     if policy.rollout >= 1:
         return True
     return in_rollout(policy.rollout, options.conversation or first_message(request))
-
-
-def _unsupported_message(model_id: str, profile: ModelProfile | None) -> str:
-    if profile is not None:
-        return (
-            f"{model_id} takes no cache points on Converse ({profile.source}); the request is "
-            "sent without any. Silence this with CachePolicy(unsupported_model_behavior='ignore')."
-        )
-    if base_model_id(model_id) is None:
-        return (
-            f"{model_id!r} does not name its model, so no cache points are added. Say which model "
-            "it is: base_model_id='anthropic.claude-...' (ChatBedrockCached, cached_client)."
-        )
-    return (
-        f"No prompt-caching facts are known for model {model_id!r}, so no cache points are added. "
-        "If it supports prompt caching, tell us how: "
-        "langchain_bedrock_cache.profiles.register_profile(...)."
-    )

@@ -45,7 +45,8 @@ class CallReading:
         request: Number of the request among the sent ones; `None` if it was not noted.
         names: Model names as the response has them.
         routed_to: The model that a prompt router chose.
-        list_price_applies: False for service tiers and latency modes with prices of their own.
+        service_tier: What served the call, as Bedrock says; `None` if it does not.
+        list_price_applies: False for latency modes, which have prices of their own.
         sent: False if LangChain's response cache answered, and nothing was sent.
     """
 
@@ -54,6 +55,7 @@ class CallReading:
     request: int | None = None
     names: ModelNames = field(default_factory=ModelNames)
     routed_to: str | None = None
+    service_tier: str | None = None
     list_price_applies: bool = True
     sent: bool = True
 
@@ -122,12 +124,12 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
         request=plan.get("request"),
         names=ModelNames(
             model_id=_first_text(metadata.get("inference_profile_id"), model_name),
-            base_model=model_name,
+            base_model=_first_text(plan.get("model"), model_name),
         ),
         routed_to=_first_text(router.get("invokedModelId")),
+        service_tier=_first_text(_mapping(metadata.get("serviceTier")).get("type")),
         list_price_applies=(
-            _mapping(metadata.get("serviceTier")).get("type") in (None, "default")
-            and _mapping(metadata.get("performanceConfig")).get("latency") in (None, "standard")
+            _mapping(metadata.get("performanceConfig")).get("latency") in (None, "standard")
         ),
         sent=not all(map(_is_from_response_cache, messages)),
     )

@@ -275,8 +275,8 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             return None
         rates = self._rates
         if isinstance(rates, Mapping):
-            known_as = (names.model_id, names.base_model, base_model_id(names.model_id or ""))
-            rates = next((rates[name] for name in known_as if name and name in rates), None)
+            known_as = _known_as(names.model_id, reading.routed_to, names.base_model)
+            rates = next((rates[name] for name in known_as if name in rates), None)
         if rates is None and not reading.list_price_applies:
             return None
         return estimate_cost(
@@ -284,7 +284,14 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             names.model_id,
             base_model=reading.routed_to or names.base_model,
             rates=rates,
+            service_tier=reading.service_tier,
         )
+
+
+def _known_as(*names: str | None) -> list[str]:
+    """Return what a price may be given for: the names of a model, and then without geography."""
+    said = [name for name in names if name]
+    return [*said, *filter(None, map(base_model_id, said))]
 
 
 def _seconds(start: float | None, end: float | None) -> float | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_bedrock_cache.memory import Commitment
 from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.policy import CachePolicy
-from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.sent_requests import sent_requests
 from langchain_bedrock_cache.single_flight import Flight
 
@@ -22,6 +22,10 @@ class CallOptions:
         policy: Replaces the client's policy for this call.
         hint: langchain-aws's `cache_control` argument.
         base_model: The base model ID behind an ARN that does not name its model.
+        control: Makes a boto3 `bedrock` client to ask for that model where nobody says it.
+        limits: What all models allow that a prompt router may choose, under the name of the one
+            whose cache is expected to answer; `None` if the address means one model.
+        problem: Why the model behind the address is not known, and what would help.
         conversation: ID of the conversation, for a gradual roll-out; default: its first message.
         locality: Where the prompt cache is: prompts sent elsewhere are not in it.
         is_native: Whether the request is a view of one in the model's own format, which takes
@@ -31,9 +35,16 @@ class CallOptions:
     policy: CachePolicy | None = None
     hint: Mapping[str, Any] | None = None
     base_model: str | None = None
+    control: Callable[[], Any] | None = None
+    limits: ModelProfile | None = None
+    problem: str = ""
     conversation: str | None = None
     locality: str = ""
     is_native: bool = False
+
+    def profile_of(self, model_id: str) -> ModelProfile | None:
+        """Return what the model behind a `modelId` allows; `None` if it is not known."""
+        return self.limits or find_profile(model_id, base_model=self.base_model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,8 @@ class PreparedCall:
         plan: Where the points went, and why.
         commitment: For the memory; `None` if the call was not planned.
         profile: The model; `None` if unknown.
+        model: The model behind an ARN that does not name it, where that was found out.
+        locality: Where the prompt cache is that the plan is for.
         refused: What Bedrock refused in an earlier attempt at this call.
         flight: What others may wait for; `None` if this call writes nothing new.
         ahead: What this call should wait for, for `patience_seconds` at most.
@@ -57,6 +70,8 @@ class PreparedCall:
     plan: CachePlan
     commitment: Commitment | None = None
     profile: ModelProfile | None = None
+    model: str | None = None
+    locality: str = ""
     refused: str | None = None
     flight: Flight | None = None
     ahead: Flight | None = None
@@ -80,6 +95,7 @@ class PreparedCall:
                 for s in self.plan.skipped
             ],
             "refused": self.refused,
+            "model": self.model,
             "request": sent_requests().note(
                 self.request,
                 prefix=self.commitment.prefix if self.commitment else None,

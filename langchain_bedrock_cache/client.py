@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langchain_bedrock_cache.batch_context import RequestRead, reading_only
@@ -14,6 +15,7 @@ from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.invoke_model import view_of, with_body_at_hand
 from langchain_bedrock_cache.invoke_usage import StreamedUsage
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
+from langchain_bedrock_cache.model_lookup import control_client
 from langchain_bedrock_cache.observed import (
     ConverseUsage,
     ObservedStream,
@@ -260,6 +262,7 @@ class CachedClient:
         """Return what a request is expected to cost at a place."""
         prefix = self._read(route, outgoing, options)
         request, options = _at(route, outgoing, options)
+        options = self.planner.addressed(request, options)
         return expected_price(
             model_id=str(request.get("modelId") or ""),
             base_model=options.base_model,
@@ -289,6 +292,7 @@ def _at(
 ) -> tuple[dict[str, Any], CallOptions]:
     """Return the view of a request and its options as they are at a place."""
     options = outgoing.options(options, locality=route.locality)
+    options = replace(options, control=partial(control_client, route.client))
     if route.model_id is None:
         return outgoing.view, options
     return (

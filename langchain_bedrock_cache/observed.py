@@ -17,7 +17,7 @@ def observe_answer(response: Any, call: PreparedCall, planner: CallPlanner) -> N
     if isinstance(response, dict):
         usage = response.get("usage")
         report(response, call, usage)
-        planner.succeeded(call, usage)
+        planner.succeeded(call, usage, trace=response.get("trace"))
     planner.begun(call)
 
 
@@ -128,7 +128,8 @@ class ObservedStream:
         report(self._response, self._call, usage)
         if not self._is_learned:
             self._is_learned = True
-            self._planner.succeeded(self._call, usage)
+            trace = getattr(self._reader, "trace", None)  # InvokeModel has no prompt routers
+            self._planner.succeeded(self._call, usage, trace=trace)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

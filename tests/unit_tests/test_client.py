@@ -25,9 +25,6 @@ from langchain_bedrock_cache import CachePolicy, PrefixMemory, cached_client
 from langchain_bedrock_cache.caching import CallOptions
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse
-from langchain_bedrock_cache.exceptions import (
-    CacheSkippedWarning,
-)
 
 COUNTING = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -166,9 +163,10 @@ def test_the_base_model_of_an_arn(memory: PrefixMemory, clock: SimulatedClock) -
     request = {**LONG, "modelId": PROFILE_ARN}
     client = cached_client(emulator.client(), memory=memory, base_model_id=CLAUDE)
     client.converse(**request)
-    with pytest.warns(CacheSkippedWarning, match="does not name its model"):
-        cached_client(emulator.client(), memory=memory).converse(**request)
-    assert [bool(points(r)) for r in emulator.requests] == [True, False]
+    assert emulator.control_requests == ()
+    cached_client(emulator.client(), memory=memory).converse(**request)
+    assert emulator.control_requests == ("GetInferenceProfile",)
+    assert [bool(points(r)) for r in emulator.requests] == [True, True]
 
 
 def test_threads_share_a_client(emulator: BedrockEmulator, client: Any) -> None:
