@@ -105,7 +105,7 @@ def take_fingerprint(
     Returns:
         Its hashes. Takes some 20 nanoseconds per character that is neither known nor seen.
     """
-    fresh = zip(list(blocks_of(request))[len(known) :], prefix.kinds[len(known) :], strict=True)
+    fresh = zip(_blocks_after(len(known), request, prefix), prefix.kinds[len(known) :], strict=True)
     seen = {} if seen is None else seen
     config = request.get("toolConfig") or {}
     choice = config.get("toolChoice") or {}
@@ -128,6 +128,16 @@ def blocks_of(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from _without_points(request.get("system"))
     for message in request.get("messages") or ():
         yield from _without_points(message.get("content"))
+
+
+def _blocks_after(position: int, request: Mapping[str, Any], prefix: Prefix) -> list[Any]:
+    """Return the blocks after the first `position`; a long conversation is not gone through."""
+    if not prefix.head < position < len(prefix):
+        return list(blocks_of(request))[position:]
+    place = prefix.place(position + 1)
+    messages = request["messages"][place.message :]
+    blocks = [block for m in messages for block in _without_points(m.get("content"))]
+    return blocks[place.block :]
 
 
 def text_of(block: Mapping[str, Any]) -> str:
