@@ -5,6 +5,7 @@ General layout, from the wire inwards:
 * `client.py`, `server.py`, `cli.py`: the ways in (a boto3 client, HTTP, a command)
 * `http.py`, `eventstream.py`: the request and response as bytes
 * `core.py`: `BedrockEmulator`, which holds the state and answers a request
+* `invoke.py`, `claude_format.py`, `nova_format.py`: bodies of InvokeModel, read as Converse
 * `service_model.py`, `conversation.py`, `cache_rules.py`, `models.py`: what Bedrock refuses
 * `accounting.py`, `tokens.py`, `prompt_cache.py`: what a request reads, writes and pays for
 * `control.py`: what is behind an ARN that does not name its model

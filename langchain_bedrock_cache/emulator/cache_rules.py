@@ -8,7 +8,7 @@ after a document, where the folding fails and the point itself arrives as a bloc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_bedrock_cache.emulator.blocks import (
@@ -88,6 +88,14 @@ def check_cache_points(request: Mapping[str, Any], profile: ModelProfile | None)
     if len(points) > profile.max_cache_points:
         raise too_many_cache_points(found=len(points), limit=profile.max_cache_points)
     _check_ttl_order(points)
+
+
+def native_rules(profile: ModelProfile | None) -> ModelProfile | None:
+    """Return what Claude allows in its own format: there, a document of any kind takes a point."""
+    if profile is None:
+        return None
+    never_after = tuple(kind for kind in profile.never_after if kind != "document")
+    return replace(profile, never_after=never_after)
 
 
 def _points(request: Mapping[str, Any]) -> Iterator[_Point]:

@@ -22,10 +22,11 @@ from langchain_bedrock_cache.emulator.server import EmulatorServer
 class BedrockEmulator:
     """A Bedrock runtime in this process, with its prompt cache, without AWS.
 
-    It answers Converse, ConverseStream and CountTokens: to real boto3 clients (`client`, `attach`)
-    and over HTTP (`serve`). All of them share one cache an account, Region and base model.
-    Requests are validated as Bedrock does; token counts are estimates and time is the clock's,
-    so nothing sleeps and nothing is random. Safe to use from many threads.
+    It answers Converse, ConverseStream, InvokeModel and InvokeModelWithResponseStream (bodies of
+    Claude and Nova), and CountTokens: to real boto3 clients (`client`, `attach`) and over HTTP
+    (`serve`). All of them share one cache an account, Region and base model, but for InvokeModel,
+    which has one of its own. Requests are validated as Bedrock does; token counts are estimates
+    and time is the clock's, so nothing sleeps and nothing is random. Safe to use from many threads.
 
     Args:
         clock: Seconds; decides what has expired.

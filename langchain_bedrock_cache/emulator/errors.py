@@ -122,6 +122,42 @@ def extra_tool_results(message: int) -> ServiceError:
     )
 
 
+def malformed(found: str) -> ServiceError:
+    """Return the error for a body that the schema of its model does not allow."""
+    return invalid(f"Malformed input request: {found}, please reformat your input and try again.")
+
+
+def missing_key(name: str) -> ServiceError:
+    """Return the error for a body of InvokeModel without something the model wants."""
+    return malformed(f"#: required key [{name}] not found")
+
+
+def extra_input(path: str) -> ServiceError:
+    """Return the error for `cache_control` where Claude takes none, beside the blocks for one.
+
+    https://github.com/UKGovernmentBEIS/inspect_ai/pull/3851
+    """
+    return invalid(f"{path}: Extra inputs are not permitted")
+
+
+def unknown_cache_control(path: str, kind: object) -> ServiceError:
+    """Return the error for a `cache_control` of another type (Anthropic's words)."""
+    return invalid(
+        f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: "
+        "'ephemeral'"
+    )
+
+
+def unknown_ttl(path: str) -> ServiceError:
+    """Return the error for a lifetime that Claude does not know (Anthropic's words)."""
+    return invalid(f"{path}.ephemeral.ttl: Input should be '5m' or '1h'")
+
+
+def cached_empty_text(path: str) -> ServiceError:
+    """Return the error for `cache_control` on an empty text (Anthropic's words)."""
+    return invalid(f"{path}.text: cache_control cannot be set for empty text blocks")
+
+
 def foreign_cache_points(pointers: Sequence[str]) -> ServiceError:
     """Return the error for cache points that the schema of the model (Nova) does not have.
 
@@ -132,7 +168,7 @@ def foreign_cache_points(pointers: Sequence[str]) -> ServiceError:
     found = f"{len(pointers)} schema violations found"
     if len(pointers) == 1:
         found = f"{pointers[0]}: extraneous key [cachePoint] is not permitted"
-    return invalid(f"Malformed input request: {found}, please reformat your input and try again.")
+    return malformed(found)
 
 
 def cache_point_after_document(where: str) -> ServiceError:
@@ -161,5 +197,13 @@ def too_many_cache_points(*, found: int, limit: int) -> ServiceError:
     )
 
 
+def natively(error: ServiceError) -> ServiceError:
+    """Return an error as InvokeModel words it: in those of the model alone."""
+    return ServiceError(error.code, error.message.removeprefix(_MODEL_SAID))
+
+
+_MODEL_SAID = "The model returned the following errors: "
+
+
 def _model_error(message: str) -> ServiceError:
-    return invalid(f"The model returned the following errors: {message}")
+    return invalid(_MODEL_SAID + message)

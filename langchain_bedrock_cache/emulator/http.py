@@ -91,9 +91,11 @@ def find_route(request: HttpRequest) -> Route:
     return Route(model_id=unquote(match["model_id"]), action=match["action"])
 
 
-def json_response(body: Mapping[str, Any], *, request_id: str) -> HttpResponse:
-    """Return a result as JSON."""
-    return _json(200, body, {"x-amzn-RequestId": request_id})
+def json_response(
+    body: Mapping[str, Any], *, request_id: str, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return a result as JSON, with more headers if there are any."""
+    return _json(200, body, {"x-amzn-RequestId": request_id, **(headers or {})})
 
 
 def error_response(error: ServiceError, *, request_id: str) -> HttpResponse:

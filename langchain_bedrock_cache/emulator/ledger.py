@@ -16,7 +16,7 @@ class LedgerRecord:
 
     Attributes:
         request_id: As in the response.
-        operation: `Converse`, `ConverseStream` or `CountTokens`; empty for any other path.
+        operation: Such as `Converse`; empty for a path that is none of the runtime's.
         model_id: As the request says.
         base_model_id: Base model behind it; `None` if the request did not get that far.
         account: AWS account of the cache.

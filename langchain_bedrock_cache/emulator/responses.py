@@ -16,7 +16,9 @@ from langchain_bedrock_cache.emulator.tokens import to_json
 Event = tuple[str, dict[str, Any]]
 """Name of a stream event, and its payload."""
 
-_SIGNATURE = "emulated-signature"
+SIGNATURE = "emulated-signature"
+"""Of every reasoning block."""
+
 _PIECE = re.compile(r".{1,24}", re.DOTALL)
 # Both are echoed by Bedrock in the response.
 _ECHOED = ("performanceConfig", "serviceTier")
@@ -119,7 +121,7 @@ def converse_body(answer: Answer) -> dict[str, Any]:
     reply = answer.reply
     content: list[dict[str, Any]] = []
     if reply.reasoning:
-        text = {"text": reply.reasoning, "signature": _SIGNATURE}
+        text = {"text": reply.reasoning, "signature": SIGNATURE}
         content.append({"reasoningContent": {"reasoningText": text}})
     if reply.text:
         content.append({"text": reply.text})
@@ -147,15 +149,13 @@ def stream_events(answer: Answer) -> Iterator[Event]:
 
 def _streamed_blocks(reply: Reply) -> Iterator[list[Event]]:
     if reply.reasoning:
-        deltas = [{"text": piece} for piece in _pieces(reply.reasoning)]
-        yield [
-            _delta({"reasoningContent": delta}) for delta in [*deltas, {"signature": _SIGNATURE}]
-        ]
+        deltas = [{"text": piece} for piece in pieces(reply.reasoning)]
+        yield [_delta({"reasoningContent": delta}) for delta in [*deltas, {"signature": SIGNATURE}]]
     if reply.text:  # recorded: a text block has no contentBlockStart
-        yield [_delta({"text": piece}) for piece in _pieces(reply.text)]
+        yield [_delta({"text": piece}) for piece in pieces(reply.text)]
     for use in reply.tool_uses:
         start: Event = ("contentBlockStart", {"start": {"toolUse": _start(use)}})
-        inputs = (_delta({"toolUse": {"input": part}}) for part in _pieces(to_json(use.input)))
+        inputs = (_delta({"toolUse": {"input": part}}) for part in pieces(to_json(use.input)))
         yield [start, *inputs]
 
 
@@ -167,5 +167,6 @@ def _delta(delta: dict[str, Any]) -> Event:
     return "contentBlockDelta", {"delta": delta}
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
+    """Return a text in the pieces it is streamed in."""
     return _PIECE.findall(text)

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from langchain_bedrock_cache.emulator.accounting import Prefix, measure
-from langchain_bedrock_cache.emulator.cache_rules import check_cache_points
+from langchain_bedrock_cache.emulator.cache_rules import check_cache_points, native_rules
 from langchain_bedrock_cache.emulator.calls import Arrival, Call
 from langchain_bedrock_cache.emulator.conversation import check_conversation
-from langchain_bedrock_cache.emulator.errors import ServiceError, unknown_operation
+from langchain_bedrock_cache.emulator.errors import ServiceError, natively, unknown_operation
 from langchain_bedrock_cache.emulator.faults import Fault, Faults
 from langchain_bedrock_cache.emulator.http import (
     HttpRequest,
@@ -23,6 +23,7 @@ from langchain_bedrock_cache.emulator.http import (
     error_response,
     find_route,
 )
+from langchain_bedrock_cache.emulator.invoke import is_native_claude
 from langchain_bedrock_cache.emulator.ledger import Ledger, LedgerRecord
 from langchain_bedrock_cache.emulator.models import ModelArns, model_arn, resolve_model, route_model
 from langchain_bedrock_cache.emulator.operations import OPERATIONS
@@ -34,7 +35,6 @@ from langchain_bedrock_cache.emulator.responses import (
     extras_of,
     usage_of,
 )
-from langchain_bedrock_cache.emulator.service_model import decode_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Runtime:
                 raise fault.error
             model = resolve_model(model_id, model_arns=self.settings.model_arns)
             base_model_id = model.base_id
-            parameters = decode_request(operation_name, model_id, request.body)
+            parameters = operation.parameters(model, request.body)
             model = route_model(model, parameters, model_arns=self.settings.model_arns)
             base_model_id = model.base_id
             call = Call(arrival=arrival, operation=operation_name, model=model, request=parameters)
@@ -121,8 +121,7 @@ class Runtime:
         Raises:
             ServiceError: If Bedrock refuses the conversation; the cache is then as before.
         """
-        check_conversation(call.request, alternate=self.settings.require_alternating_roles)
-        check_cache_points(call.request, call.model.profile)
+        self._check(call)
         prefix = self._measure(call, call.request)
         if prefix.points:
             self.faults.check_cache_points(call.request)
@@ -145,6 +144,17 @@ class Runtime:
             extras=extras_of(call.request, invoked_model_arn=self._invoked(call)),
             broken_off_by=fault,
         )
+
+    def _check(self, call: Call) -> None:
+        if not is_native_claude(call):
+            check_conversation(call.request, alternate=self.settings.require_alternating_roles)
+            check_cache_points(call.request, call.model.profile)
+            return
+        try:
+            check_conversation(call.request, alternate=False)
+            check_cache_points(call.request, native_rules(call.model.profile))
+        except ServiceError as error:
+            raise natively(error) from None
 
     def count_tokens(self, call: Call, conversation: Mapping[str, Any]) -> int:
         """Return what Converse would count as input for a conversation."""
@@ -186,7 +196,9 @@ class Runtime:
             return CacheOutcome(uncached_tokens=prefix.tokens)
         arrival = call.arrival
         with self._lock:
-            cache = self._caches[arrival.account, arrival.region, call.model.base_id]
+            # Whether both APIs share a cache is not known; saying no promises nothing.
+            api = "InvokeModel" if call.operation.startswith("InvokeModel") else ""
+            cache = self._caches[arrival.account, arrival.region, call.model.base_id + api]
             outcome = cache.request(
                 digests=prefix.digests,
                 cumulative_tokens=prefix.cumulative_tokens,

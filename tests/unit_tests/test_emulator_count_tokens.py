@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -56,10 +57,13 @@ def test_count_tokens_is_refused_for_models_that_do_not_count(model_id: str) -> 
     assert message == "The provided model doesn't support counting tokens."
 
 
-def test_count_tokens_of_an_invoke_model_body_is_refused() -> None:
-    """The other input form is named as missing, not miscounted."""
+def test_count_tokens_of_an_invoke_model_body_is_that_of_the_conversation() -> None:
+    """The other input form counts the same conversation the same."""
     client = BedrockEmulator().client()
-    with pytest.raises(client.exceptions.ValidationException, match="not of InvokeModel bodies"):
-        client.count_tokens(
-            modelId=CLAUDE.removeprefix("us."), input={"invokeModel": {"body": b"{}"}}
-        )
+    body = {"messages": [{"role": "user", "content": "a question"}]}
+    converse = {"messages": [{"role": "user", "content": [{"text": "a question"}]}]}
+    model_id = CLAUDE.removeprefix("us.")
+    native = {"invokeModel": {"body": json.dumps(body).encode()}}
+    counted = client.count_tokens(modelId=model_id, input=native)["inputTokens"]
+    same = client.count_tokens(modelId=model_id, input={"converse": converse})["inputTokens"]
+    assert counted == same > 0

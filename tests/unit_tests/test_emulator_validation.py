@@ -280,7 +280,8 @@ def test_null_members_are_absent_members() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "method"), [("invoke", "POST"), ("converse", "GET"), ("async-invoke", "POST")]
+    ("action", "method"),
+    [("apply-guardrail", "POST"), ("converse", "GET"), ("async-invoke", "POST")],
 )
 def test_other_operations_are_named_as_missing(action: str, method: str) -> None:
     """What the emulator does not do is answered with 404, not with something made up."""
@@ -290,10 +291,10 @@ def test_other_operations_are_named_as_missing(action: str, method: str) -> None
 
 
 def test_other_operations_raise_in_boto3() -> None:
-    """An InvokeModel call fails loudly instead of returning an empty body."""
+    """A call of an operation that is not emulated fails loudly, not with an empty answer."""
     client = BedrockEmulator().client()
     with pytest.raises(ClientError, match="UnknownOperationException"):
-        client.invoke_model(modelId=CLAUDE, body=b"{}")
+        client.list_async_invokes()
 
 
 def test_validation_does_not_depend_on_the_client_side_checks() -> None:
