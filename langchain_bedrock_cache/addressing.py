@@ -11,6 +11,7 @@ from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
 from langchain_bedrock_cache.converse import read_converse
 from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.model_lookup import name_of
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile, strictest_profile
 
 
@@ -60,11 +61,12 @@ class Addressing:
         """
         invoked = invoked_model(trace)
         if invoked is None:
-            return call
+            return replace(call, awaits_router=False) if call.awaits_router else call
         self._book.chose(str(call.request.get("modelId") or ""), invoked)
+        call = replace(call, awaits_router=False, model=name_of(invoked))
         chosen = find_profile(invoked)
         if call.commitment is None or call.profile is None or chosen is None:
-            return call
+            return replace(call, profile=call.profile or chosen)
         if chosen.id == call.profile.id:
             return call
         profile = replace(call.profile, id=chosen.id)

@@ -120,21 +120,27 @@ class CallPlanner:
         if call.flight is not None:
             self.flights.land(call.flight, failed=False)
 
-    def succeeded(
-        self, call: PreparedCall, usage: Mapping[str, Any] | None, *, trace: Any = None
-    ) -> None:
+    def answered(self, call: PreparedCall, trace: Any) -> PreparedCall:
+        """Return a call as it turned out to be: of a prompt router, only the answer says which.
+
+        Args:
+            call: The call.
+            trace: Converse `trace`.
+        """
+        try:
+            return self._addressing.answered(call, trace)
+        except Exception:  # no answer is lost over what it says of its model
+            _logger.exception("What a prompt router chose cannot be taken in.")
+            return call
+
+    def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> None:
         """Learn from an answer.
 
         Args:
             call: The call.
             usage: Converse `usage`, as Bedrock sent it; `None` if it sent none.
-            trace: Converse `trace`: says what a prompt router chose.
         """
         self.begun(call)
-        try:
-            call = self._addressing.answered(call, trace)
-        except Exception:
-            _logger.exception("What a prompt router chose cannot be taken in.")
         if call.commitment is None or not usage:
             return
         try:
@@ -266,6 +272,7 @@ class CallPlanner:
             profile=profile,
             model=options.base_model if base_model_id(model_id) is None else None,
             locality=options.locality,
+            awaits_router=options.limits is not None,
         )
         return call, sighting
 

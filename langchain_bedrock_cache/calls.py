@@ -59,6 +59,7 @@ class PreparedCall:
         profile: The model; `None` if unknown.
         model: The model behind an ARN that does not name it, where that was found out.
         locality: Where the prompt cache is that the plan is for.
+        awaits_router: Whether only the answer will say which model it was.
         refused: What Bedrock refused in an earlier attempt at this call.
         flight: What others may wait for; `None` if this call writes nothing new.
         ahead: What this call should wait for, for `patience_seconds` at most.
@@ -72,6 +73,7 @@ class PreparedCall:
     profile: ModelProfile | None = None
     model: str | None = None
     locality: str = ""
+    awaits_router: bool = False
     refused: str | None = None
     flight: Flight | None = None
     ahead: Flight | None = None
@@ -96,11 +98,15 @@ class PreparedCall:
             ],
             "refused": self.refused,
             "model": self.model,
-            "request": sent_requests().note(
-                self.request,
-                prefix=self.commitment.prefix if self.commitment else None,
-                profile=self.profile,
-                points=[(p.position, p.ttl) for p in self.plan.points],
-                token=self.plan,
-            ),
+            "request": None if self.awaits_router else self._note(),
         }
+
+    def _note(self) -> int | None:
+        """Have the request remembered, to tell later ones from it; return its number."""
+        return sent_requests().note(
+            self.request,
+            prefix=self.commitment.prefix if self.commitment else None,
+            profile=self.profile,
+            points=[(p.position, p.ttl) for p in self.plan.points],
+            token=self.plan,
+        )

@@ -141,7 +141,10 @@ def _same_opening(old: Fingerprint, new: Fingerprint) -> bool:
 
 def _setting_change(old: Fingerprint, new: Fingerprint) -> Change:
     if _model(old) != _model(new):
-        return Change(kind="model", detail=f"{old.model_id} before, {new.model_id} now")
+        names = [old.model_id, new.model_id]
+        if names[0] == names[1]:  # a prompt router chose another one
+            names = [_model(old), _model(new)]
+        return Change(kind="model", detail=f"{names[0]} before, {names[1]} now")
     names = [*old.settings, *(name for name in new.settings if name not in old.settings)]
     other = [name for name in names if old.settings.get(name) != new.settings.get(name)]
     if "thinking" in other or "reasoningConfig" in other:

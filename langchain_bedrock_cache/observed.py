@@ -16,8 +16,9 @@ def observe_answer(response: Any, call: PreparedCall, planner: CallPlanner) -> N
     """Take in a Converse response."""
     if isinstance(response, dict):
         usage = response.get("usage")
+        call = planner.answered(call, response.get("trace"))
         report(response, call, usage)
-        planner.succeeded(call, usage, trace=response.get("trace"))
+        planner.succeeded(call, usage)
     planner.begun(call)
 
 
@@ -125,11 +126,13 @@ class ObservedStream:
 
     def _tell(self) -> None:
         usage = self._reader.usage()
+        if not self._is_learned:
+            trace = getattr(self._reader, "trace", None)  # InvokeModel has no prompt routers
+            self._call = self._planner.answered(self._call, trace)
         report(self._response, self._call, usage)
         if not self._is_learned:
             self._is_learned = True
-            trace = getattr(self._reader, "trace", None)  # InvokeModel has no prompt routers
-            self._planner.succeeded(self._call, usage, trace=trace)
+            self._planner.succeeded(self._call, usage)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
