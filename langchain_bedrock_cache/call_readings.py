@@ -10,6 +10,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from langchain_bedrock_cache.addresses import base_model_id, parse_address
+from langchain_bedrock_cache.model_lookup import name_of
 from langchain_bedrock_cache.usage import CacheUsage
 
 _PLAN_KEYS = ("points", "skipped", "refused")
@@ -107,6 +109,26 @@ def read_result(result: Any) -> list[CallReading]:
         One reading per prompt.
     """
     return [_read_candidates(answers) for answers in getattr(result, "generations", None) or ()]
+
+
+def answered_by(reading: CallReading, names: ModelNames) -> str | None:
+    """Return the model behind an address that does not name it; `None` if it does, or nobody knows.
+
+    Args:
+        reading: What the response tells.
+        names: Of the call.
+    """
+    if reading.routed_to:
+        return name_of(reading.routed_to)
+    if parse_address(names.model_id or "").names_its_model or names.base_model == names.model_id:
+        return None
+    return names.base_model
+
+
+def known_as(*names: str | None) -> list[str]:
+    """Return what a price may be given for: the names of a model, and then without geography."""
+    said = [name for name in names if name]
+    return [*said, *filter(None, map(base_model_id, said))]
 
 
 def _read_candidates(answers: Iterable[Any]) -> CallReading:

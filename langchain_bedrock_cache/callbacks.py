@@ -23,6 +23,8 @@ from typing_extensions import override
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
+    answered_by,
+    known_as,
     names_at_start,
     read_result,
     region_at_start,
@@ -30,7 +32,6 @@ from langchain_bedrock_cache.call_readings import (
 from langchain_bedrock_cache.diagnoser import default_diagnoser
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
-from langchain_bedrock_cache.profiles import base_model_id
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
@@ -116,8 +117,11 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         return totals_by(self.records, lambda record: [record.root_run_id])
 
     def by_model(self) -> dict[str, RunTotals]:
-        """Return totals by model ID of the calls in `records`; "unknown" if a call has none."""
-        return totals_by(self.records, lambda record: [record.model_id or "unknown"])
+        """Return totals by model ID of the calls in `records`; "unknown" if a call has none.
+
+        The calls of a prompt router are told apart by what it chose.
+        """
+        return totals_by(self.records, lambda record: [record.model_name])
 
     def by_tag(self) -> dict[str, RunTotals]:
         """Return totals by tag of the calls in `records`; a call counts under each of its tags.
@@ -240,6 +244,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
                 step=call.step,
                 tags=call.tags,
                 model_id=(names := call.names.completed_by(reading.names)).model_id,
+                answered_by=answered_by(reading, names),
                 started_at=call.started_at,
                 latency_seconds=_seconds(call.started_at, ended_at),
                 time_to_first_token_seconds=_seconds(call.started_at, call.first_token_at),
@@ -275,8 +280,8 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             return None
         rates = self._rates
         if isinstance(rates, Mapping):
-            known_as = _known_as(names.model_id, reading.routed_to, names.base_model)
-            rates = next((rates[name] for name in known_as if name in rates), None)
+            priced = known_as(names.model_id, reading.routed_to, names.base_model)
+            rates = next((rates[name] for name in priced if name in rates), None)
         if rates is None and not reading.list_price_applies:
             return None
         return estimate_cost(
@@ -286,12 +291,6 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             rates=rates,
             service_tier=reading.service_tier,
         )
-
-
-def _known_as(*names: str | None) -> list[str]:
-    """Return what a price may be given for: the names of a model, and then without geography."""
-    said = [name for name in names if name]
-    return [*said, *filter(None, map(base_model_id, said))]
 
 
 def _seconds(start: float | None, end: float | None) -> float | None:

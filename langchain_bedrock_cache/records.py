@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
+from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.usage import CacheUsage
@@ -29,6 +30,8 @@ class CallRecord:
         step: Name of the call, of its graph node, or of the run that made it; the first known.
         tags: LangChain tags of the call, inherited ones included.
         model_id: Model ID as sent to Bedrock, or the nearest to it that the model tells.
+        answered_by: The model that answered, where `model_id` does not name it: what is behind an
+            ARN, or what a prompt router chose; `None` if nobody said.
         started_at: Start of the call, in seconds since the epoch; `None` if it was not seen.
         latency_seconds: From start to end of the call; `None` if the start was not seen.
         time_to_first_token_seconds: From start to the first content, of streamed calls only.
@@ -49,6 +52,7 @@ class CallRecord:
     step: str | None = None
     tags: tuple[str, ...] = ()
     model_id: str | None = None
+    answered_by: str | None = None
     started_at: float | None = None
     latency_seconds: float | None = None
     time_to_first_token_seconds: float | None = None
@@ -57,6 +61,16 @@ class CallRecord:
     plan: Mapping[str, Any] | None = None
     error: str | None = None
     diagnosis: Diagnosis | None = None
+
+    @property
+    def model_name(self) -> str:
+        """What a row of a report is called: `model_id`, and what a prompt router chose."""
+        if self.model_id is None:
+            return self.answered_by or "unknown"
+        address = parse_address(self.model_id)
+        if address.kind == "prompt-router" and self.answered_by:
+            return f"prompt-router/{address.name} → {self.answered_by}"
+        return self.model_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "root_name": record.root_name,
         "step": record.step,
         "model_id": record.model_id,
+        "answered_by": record.answered_by,
         **({} if usage is None else usage.as_dict()),
         "cost_usd": float(cost.total_usd) if cost else None,
         "without_caching_usd": float(cost.without_caching_usd) if cost else None,

@@ -76,7 +76,7 @@ class ReportFacts:
             grouping: What a row is. A call counts under each of its tags.
         """
         names = {
-            "model": lambda record: [record.model_id or "unknown"],
+            "model": lambda record: [record.model_name],
             "tag": lambda record: dict.fromkeys(record.tags),
             "step": lambda record: [_step(record)],
             "run": lambda record: [_run_name(record)],

@@ -149,5 +149,6 @@ def wasted_usd(record: CallRecord) -> Decimal | None:
     rewritten = min(diagnosis.wasted_tokens, usage.cache_write_tokens)
     written_usd = cost.cache_write_usd / usage.cache_write_tokens if rewritten else Decimal(0)
     plain = min(diagnosis.wasted_tokens - rewritten, usage.uncached_input_tokens)
-    read_usd = usd_per_token * Decimal(str(price_multipliers(record.model_id or "").read))
+    ratios = price_multipliers(record.model_id or "", base_model=record.answered_by)
+    read_usd = usd_per_token * Decimal(str(ratios.read))
     return rewritten * (written_usd - read_usd) + plain * (usd_per_token - read_usd)
