@@ -13,14 +13,14 @@ General layout, each module importing only from those above it:
   `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
-  `record_lines`, `json_lines`
+  `record_lines`, `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
-  `permissions`, `cloudwatch`,
+  `permissions`, `cloudwatch`, `serverless`,
   `wrong_forms`, `explain`, `demo`, `testing`,
-  `pytest_plugin`, `commands`
+  `pytest_plugin`, `compatibility`, `probe`, `commands`
 """
 
 from __future__ import annotations

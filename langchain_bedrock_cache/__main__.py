@@ -42,9 +42,17 @@ COMMANDS: Mapping[str, Command] = {
         "langchain_bedrock_cache.commands.report",
         "say what the prompt cache did, from CloudWatch; make a dashboard and alarms",
     ),
+    "probe": Command(
+        "langchain_bedrock_cache.commands.probe",
+        "check that prompt caching works here, and measure it on a model",
+    ),
     "roi": Command(
         "langchain_bedrock_cache.commands.roi",
         "estimate what prompt caching saves a day",
+    ),
+    "serverless": Command(
+        "langchain_bedrock_cache.commands.serverless",
+        "write what deploys questions on documents in Lambda and Step Functions",
     ),
     "simulate": Command(
         "langchain_bedrock_cache.simulate.cli",
