@@ -27,7 +27,8 @@ def usage_of_answer(raw: bytes, headers: Mapping[str, Any]) -> dict[str, Any] | 
     body = _decoded(raw)
     if not _reports(body) and not any(str(name).lower().startswith(_HEADER) for name in headers):
         return None
-    return as_converse(CacheUsage.from_invoke_model(body, headers=headers))
+    usage = CacheUsage.from_invoke_model(body, headers=headers)
+    return _as_converse(usage, with_lifetimes=_tells_lifetimes(body))
 
 
 class StreamedUsage:
@@ -53,20 +54,29 @@ class StreamedUsage:
         """Return the usage so far as Converse reports usage; `None` if none was reported."""
         if not self._chunks:
             return None
-        return as_converse(CacheUsage.from_invoke_model_stream(self._chunks))
+        usage = CacheUsage.from_invoke_model_stream(self._chunks)
+        holders = [chunk.get("message") or chunk for chunk in self._chunks]
+        return _as_converse(usage, with_lifetimes=any(map(_tells_lifetimes, holders)))
 
 
-def as_converse(usage: CacheUsage) -> dict[str, Any]:
-    """Return usage in the form of Converse's `TokenUsage`, lifetimes of writes included."""
-    written = (("1h", usage.cache_write_1h_tokens), ("5m", usage.cache_write_5m_tokens))
-    return {
+def _as_converse(usage: CacheUsage, *, with_lifetimes: bool) -> dict[str, Any]:
+    counts: dict[str, Any] = {
         "inputTokens": usage.uncached_input_tokens,
         "outputTokens": usage.output_tokens,
         "totalTokens": usage.total_tokens,
         "cacheReadInputTokens": usage.cache_read_tokens,
         "cacheWriteInputTokens": usage.cache_write_tokens,
-        "cacheDetails": [{"ttl": ttl, "inputTokens": tokens} for ttl, tokens in written if tokens],
     }
+    if with_lifetimes:
+        written = (("1h", usage.cache_write_1h_tokens), ("5m", usage.cache_write_5m_tokens))
+        counts["cacheDetails"] = [{"ttl": ttl, "inputTokens": n} for ttl, n in written if n]
+    return counts
+
+
+def _tells_lifetimes(body: Any) -> bool:
+    """Whether a body or a part of one says for how long tokens were written; only Claude's do."""
+    usage = body.get("usage") if isinstance(body, Mapping) else None
+    return isinstance(usage, Mapping) and isinstance(usage.get("cache_creation"), Mapping)
 
 
 def _decoded(raw: bytes | bytearray) -> Mapping[str, Any]:

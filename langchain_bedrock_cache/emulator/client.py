@@ -113,9 +113,20 @@ class _RawBody:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
+        self._rest = b""
 
     def stream(self, *_args: Any, **_kwargs: Any) -> Iterator[bytes]:
         return self._chunks
+
+    def read(self, size: int | None = None) -> bytes:
+        """Read some of the body that is left, or all of it."""
+        if size is None or size < 0:
+            content, self._rest = self._rest + b"".join(self._chunks), b""
+            return content
+        while len(self._rest) < size and (chunk := next(self._chunks, b"")):
+            self._rest += chunk
+        content, self._rest = self._rest[:size], self._rest[size:]
+        return content
 
     def close(self) -> None:
         self._chunks = iter(())
