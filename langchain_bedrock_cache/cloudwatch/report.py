@@ -35,10 +35,15 @@ class CloudWatchReport(MetricFacts, CacheReport):
         except ImportError as error:
             raise ImportError(_HINT.format(what="to_pandas", package="pandas")) from error
         rows = [
-            {"start": span.start, "model_id": span.model_id, **row_of_spans("", [span]).as_dict()}
+            {
+                "start": span.start,
+                "model_id": span.model_id,
+                **{k: v for k, v in row_of_spans("", [span]).as_dict().items() if k != "name"},
+                "wasted_tokens": span.wasted_tokens,
+            }
             for span in self.spans
         ]
-        return pandas.DataFrame(rows).drop(columns="name", errors="ignore")
+        return pandas.DataFrame(rows)
 
     @override
     def plot(self) -> Any:

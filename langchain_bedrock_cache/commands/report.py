@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dimension",
         action="append",
+        type=_pair,
         default=[],
         metavar="NAME=VALUE",
         help="of the published metrics; may be repeated",
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report, or what watches it; 0, or 1 if AWS did not answer."""
+    if args.deploy and not (args.dashboard or args.alarms):
+        sys.stderr.write("langchain-bedrock-cache report: --deploy what? --dashboard or --alarms\n")
+        return 1
     from boto3.session import Session  # noqa: PLC0415 - only needed here
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
 
@@ -82,7 +86,7 @@ def _report(client: Any, args: argparse.Namespace) -> None:
         model_ids=args.model,
         source="published" if args.published else "bedrock",
         namespace=args.namespace,
-        dimensions=_dimensions(args),
+        dimensions=dict(args.dimension),
         base_models=dict.fromkeys(args.model, args.base_model) if args.base_model else None,
         write_ttl=args.write_ttl,
     )
@@ -100,7 +104,7 @@ def _dashboard(client: Any, args: argparse.Namespace) -> None:
         _models(client, args),
         region=client.meta.region_name,
         published_in=(args.namespace or NAMESPACE) if args.published else None,
-        dimensions=_dimensions(args),
+        dimensions=dict(args.dimension),
     )
     if args.deploy:
         put_dashboard(client, body)
@@ -134,8 +138,12 @@ def _models(client: Any, args: argparse.Namespace) -> list[str]:
     return args.model or models_with_metrics(client)
 
 
-def _dimensions(args: argparse.Namespace) -> dict[str, str]:
-    return dict(pair.partition("=")[::2] for pair in args.dimension)
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        msg = f"{text!r} is not of the form NAME=VALUE"
+        raise argparse.ArgumentTypeError(msg)
+    return name, value
 
 
 def _print_json(value: Any) -> None:
