@@ -3,20 +3,22 @@
 A line is one JSON object in ASCII. Version 1 of it:
 
 * `type`: "langchain_bedrock_cache.call"; `version`: 1
-* `run_id`, `parent_run_id`, `root_run_id`: UUIDs; `root_name`, `step`, `tags`, `model_id`, `error`
+* `run_id`, `parent_run_id`, `root_run_id`: UUIDs; `root_name`, `step`, `tags`
+* `model_id`, `answered_by`, `error`
 * `started_at`: seconds since the epoch; `latency_seconds`, `time_to_first_token_seconds`
 * `usage`: the five counts of `CacheUsage`, no token in two of them; `hit_ratio`: 0.0 to 1.0
 * `cost`: the six sums of `CostBreakdown`, and `total_usd` and `savings_usd`; decimal strings, exact
 * `plan`: `points`, `skipped`, `refused` of the planner
 * `diagnosis`: the fields of `Diagnosis`, with those of its `change`
 
-What is not known is `null`. Keys may be added; a key that changes its meaning makes version 2.
+What is not known is `null`. Keys may be added, and are not missed in older lines; a key that
+changes its meaning makes version 2.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields
 from decimal import Decimal
 from math import isfinite
@@ -35,7 +37,7 @@ LINE_VERSION = 1
 
 _T = TypeVar("_T")
 _IDS = ("run_id", "parent_run_id", "root_run_id")
-_TEXTS = ("root_name", "step", "model_id", "error")
+_TEXTS = ("root_name", "step", "model_id", "answered_by", "error")
 _SECONDS = ("started_at", "latency_seconds", "time_to_first_token_seconds")
 
 
@@ -105,14 +107,14 @@ def record_from_line(line: str) -> CallRecord | None:
 
 def _read(data: Mapping[str, Any]) -> CallRecord:
     values: dict[str, Any] = {
-        **{name: _known(_id, data[name]) for name in _IDS},
-        **{name: _known(_text, data[name]) for name in _TEXTS},
-        **{name: _known(_number, data[name]) for name in _SECONDS},
-        "tags": tuple(map(_text, _typed(list, data["tags"]))),
-        "usage": _known(_usage, data["usage"]),
-        "cost": _known(_cost, data["cost"]),
-        "plan": _known(_plan, data["plan"]),
-        "diagnosis": _known(_diagnosis, data["diagnosis"]),
+        **{name: _known(_id, data.get(name)) for name in _IDS},
+        **{name: _known(_text, data.get(name)) for name in _TEXTS},
+        **{name: _known(_number, data.get(name)) for name in _SECONDS},
+        "tags": tuple(map(_text, _typed(list, data.get("tags", [])))),
+        "usage": _known(_usage, data.get("usage")),
+        "cost": _known(_cost, data.get("cost")),
+        "plan": _known(_plan, data.get("plan")),
+        "diagnosis": _known(_diagnosis, data.get("diagnosis")),
     }
     if values["run_id"] is None or values["root_run_id"] is None:
         msg = "a call without an ID"
@@ -126,11 +128,11 @@ def _cost_as_dict(cost: CostBreakdown) -> dict[str, str]:
 
 
 def _usage(value: Any) -> CacheUsage:
-    return CacheUsage(**{field.name: _count(value[field.name]) for field in fields(CacheUsage)})
+    return CacheUsage(**{name: _count(count) for name, count in _values(CacheUsage, value)})
 
 
 def _cost(value: Any) -> CostBreakdown:
-    return CostBreakdown(**{field.name: _usd(value[field.name]) for field in fields(CostBreakdown)})
+    return CostBreakdown(**{name: _usd(usd) for name, usd in _values(CostBreakdown, value)})
 
 
 def _plan(value: Any) -> dict[str, Any]:
@@ -142,19 +144,23 @@ def _plan(value: Any) -> dict[str, Any]:
 
 
 def _diagnosis(value: Any) -> Diagnosis:
-    found = {field.name: value[field.name] for field in fields(Diagnosis)}
+    found = dict(_values(Diagnosis, value))
     for name in ("expected_read_tokens", "wasted_tokens"):
-        _count(found[name])
+        _count(found.get(name, 0))
     for name in ("verdict", "detail"):
-        _text(found[name])
-    return Diagnosis(**found | {"change": _known(_change, found["change"])})
+        _text(found.get(name, ""))
+    return Diagnosis(**found | {"change": _known(_change, found.get("change"))})
 
 
 def _change(value: Any) -> Change | None:
     # A newer package may know kinds that this one has no words for; the verdict says enough then.
-    if value["kind"] not in WORDS:
-        return None
-    return Change(**{field.name: value[field.name] for field in fields(Change)})
+    change = dict(_values(Change, value))
+    return Change(**change) if change["kind"] in WORDS else None
+
+
+def _values(kind: type[Any], value: Any) -> Iterator[tuple[str, Any]]:
+    data = _typed(dict, value)
+    return ((field.name, data[field.name]) for field in fields(kind) if field.name in data)
 
 
 def _known(read: Callable[[Any], _T], value: Any) -> _T | None:

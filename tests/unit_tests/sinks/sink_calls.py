@@ -118,6 +118,7 @@ records = st.builds(
     step=texts,
     tags=st.lists(st.text(max_size=10), max_size=3).map(tuple),
     model_id=texts,
+    answered_by=texts,
     started_at=seconds,
     latency_seconds=seconds,
     time_to_first_token_seconds=seconds,

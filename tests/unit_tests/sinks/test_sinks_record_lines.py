@@ -100,6 +100,15 @@ def test_new_keys_are_ignored() -> None:
     assert record_from_line(json.dumps(data)) == FULL
 
 
+def test_missing_keys_are_not_missed() -> None:
+    """Lines of before a key was added read as if it were not known."""
+    data = {"type": "langchain_bedrock_cache.call", "version": 1}
+    ids = {"run_id": str(ID), "root_run_id": str(ID)}
+
+    assert record_from_line(json.dumps(data | ids)) == CallRecord(run_id=ID, root_run_id=ID)
+    assert record_from_line(json.dumps(data)) is None
+
+
 def test_an_unknown_change_keeps_its_verdict() -> None:
     """A kind of change that only a later release knows is left out, so that reports can be made."""
     data = json.loads(record_to_line(FULL))
