@@ -14,7 +14,8 @@ General layout, each module importing only from those above it:
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
   `record_lines`, `json_lines`, `telemetry`
-* LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `chat_models`, `marks`, `messages`,
+* LangChain: `run_tree`, `callbacks`, `progress`, `batch`, `cached_chat`, `chat_models`,
+  `invoke_chat_model`, `marks`, `messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         TooManyCachePointsError,
         UnsupportedModelError,
     )
+    from langchain_bedrock_cache.invoke_chat_model import ChatBedrockInvokeCached
     from langchain_bedrock_cache.memory import PrefixMemory
     from langchain_bedrock_cache.policy import CachePolicy
     from langchain_bedrock_cache.runnables import CachePointTransformer, cached_tools
@@ -64,6 +66,7 @@ _MODULES = {
     "CacheUsage": "usage",
     "CacheUsageCallbackHandler": "callbacks",
     "ChatBedrockCached": "chat_models",
+    "ChatBedrockInvokeCached": "invoke_chat_model",
     "PrefixMemory": "memory",
     "PriceNotFoundError": "exceptions",
     "TooManyCachePointsError": "exceptions",
@@ -85,6 +88,7 @@ __all__ = [
     "CacheUsage",
     "CacheUsageCallbackHandler",
     "ChatBedrockCached",
+    "ChatBedrockInvokeCached",
     "PrefixMemory",
     "PriceNotFoundError",
     "TooManyCachePointsError",

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from langchain_aws import ChatBedrockConverse
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from typing_extensions import override
 
@@ -23,7 +23,7 @@ from langchain_bedrock_cache.shared_prefixes import SharedPrefixes, leaders_firs
 _logger = logging.getLogger(__name__)
 
 
-class BatchedChat(ChatBedrockConverse):
+class BatchedChat(BaseChatModel):
     """A chat model whose batches send one request of each group first; see the module."""
 
     @override

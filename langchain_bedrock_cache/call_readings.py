@@ -7,7 +7,7 @@ that is unlike the others.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_bedrock_cache.addresses import base_model_id, parse_address
@@ -129,6 +129,25 @@ def known_as(*names: str | None) -> list[str]:
     """Return what a price may be given for: the names of a model, and then without geography."""
     said = [name for name in names if name]
     return [*said, *filter(None, map(base_model_id, said))]
+
+
+def with_metadata(reading: CallReading, metadata: Mapping[str, Any]) -> CallReading:
+    """Return a reading with what the client knows and the message does not say.
+
+    Args:
+        reading: What the response to a prompt tells.
+        metadata: `ResponseMetadata` of that response; empty if it was not seen.
+    """
+    plan = _mapping(metadata.get("CachePlan"))
+    if not plan or reading.plan is not None:
+        return reading
+    usage = _mapping(metadata.get("ConverseUsage"))
+    return replace(
+        reading,
+        usage=CacheUsage.from_converse(usage) if usage else reading.usage,
+        plan={key: plan.get(key) for key in _PLAN_KEYS},
+        request=plan.get("request"),
+    )
 
 
 def _read_candidates(answers: Iterable[Any]) -> CallReading:

@@ -20,6 +20,7 @@ from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
+from langchain_bedrock_cache.call_context import CallNotes, notes_of_run
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
@@ -28,6 +29,7 @@ from langchain_bedrock_cache.call_readings import (
     names_at_start,
     read_result,
     region_at_start,
+    with_metadata,
 )
 from langchain_bedrock_cache.diagnoser import default_diagnoser
 from langchain_bedrock_cache.diagnosis import Diagnosis
@@ -52,6 +54,7 @@ class _OpenCall:
     step: str | None = None
     started_at: float | None = None
     first_token_at: float | None = None
+    notes: CallNotes = field(default_factory=CallNotes)
 
 
 class CacheUsageCallbackHandler(RunTreeCallbackHandler):
@@ -181,6 +184,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
                 step=name or (metadata or {}).get("langgraph_node") or place.parent_name,
                 tags=tuple(tags or ()),
                 started_at=self._clock(),
+                notes=notes_of_run(run_id),
             )
             if len(self._calls) > _MAX_OPEN_RUNS:
                 del self._calls[next(iter(self._calls))]
@@ -212,6 +216,9 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Record a call that went well: each of its prompts, if it has several."""
         for_prompts = read_result(response) or [CallReading()]
+        call = self._calls.get(run_id)
+        if call is not None and len(for_prompts) == 1:
+            for_prompts = [with_metadata(for_prompts[0], call.notes.metadata)]
         self._end_call([reading for reading in for_prompts if reading.sent], run_id, kwargs)
 
     @override

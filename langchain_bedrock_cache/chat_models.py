@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any, Self
 
 from langchain_aws import ChatBedrockConverse
-from langchain_core.runnables import ensure_config
-from pydantic import ConfigDict, Field, model_validator
 
-from langchain_bedrock_cache.batch import BatchedChat
-from langchain_bedrock_cache.client import CachedClient, cached_client
+from langchain_bedrock_cache.cached_chat import CachedChat
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
-from langchain_bedrock_cache.rollout import conversation_of
 
 # What a cached model has beside the settings of the model it is made from.
 _OWN_FIELDS = {"cache_policy", "prefix_memory", "fallback_clients"}
@@ -24,7 +19,7 @@ class _RequestParams(dict[str, Any]):
     """Parameters on the way to our client, which takes a few more than boto3's."""
 
 
-class ChatBedrockCached(BatchedChat):
+class ChatBedrockCached(CachedChat, ChatBedrockConverse):
     """Chat model on Amazon Bedrock that pays for every stable prompt token once.
 
     A drop-in for `langchain_aws.ChatBedrockConverse`: it takes all its arguments, a `client` of
@@ -44,13 +39,6 @@ class ChatBedrockCached(BatchedChat):
         model.invoke([("system", long_instructions), ("human", "Where do I begin?")])
         ```
     """
-
-    # Excluded from the plain dump: `lc_attributes` serializes it, as data.
-    cache_policy: CachePolicy = Field(default_factory=CachePolicy, exclude=True)
-    prefix_memory: PrefixMemory | None = Field(default=None, exclude=True)
-    fallback_clients: Sequence[Any] = Field(default=(), exclude=True, repr=False)
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     @classmethod
     def from_model(
@@ -101,68 +89,6 @@ class ChatBedrockCached(BatchedChat):
         cached.client = model.client  # wraps it
         return cached
 
-    @model_validator(mode="after")
-    def _wrap_client(self) -> Self:
-        self.client = self.client
-        return self
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Wrap whatever becomes the client, also one that is assigned later."""
-        if name == "client" and value is not None:
-            value = self._cached(value)
-        super().__setattr__(name, value)
-
-    def _cached(self, client: Any) -> CachedClient:
-        if isinstance(client, CachedClient):
-            # A client the user wrapped keeps its policy and memory, unless the model names its own.
-            policy = self.cache_policy if "cache_policy" in self.model_fields_set else None
-        else:
-            policy = self.cache_policy
-        wrapped: CachedClient = cached_client(
-            client, policy=policy, memory=self.prefix_memory, fallbacks=self.fallback_clients
-        )
-        return wrapped
-
-    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
-        """Call the model; see `ChatBedrockConverse`."""
-        return super().invoke(input, config, **self._with_conversation(config, kwargs))
-
-    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
-        """Call the model; see `ChatBedrockConverse`."""
-        return await super().ainvoke(input, config, **self._with_conversation(config, kwargs))
-
-    def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]:  # noqa: A002
-        """Stream the answer; see `ChatBedrockConverse`."""
-        yield from super().stream(input, config, **self._with_conversation(config, kwargs))
-
-    async def astream(
-        self,
-        input: Any,  # noqa: A002
-        config: Any = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[Any]:
-        """Stream the answer; see `ChatBedrockConverse`."""
-        kwargs = self._with_conversation(config, kwargs)
-        async for chunk in super().astream(input, config, **kwargs):
-            yield chunk
-
-    def _with_conversation(self, config: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Add the ID of the conversation, where a gradual roll-out asks for it.
-
-        Only here is the config at hand: LangChain gives `_stream` no run manager.
-        """
-        policy = kwargs.get("cache_policy") or self.cache_policy
-        if policy.rollout >= 1:
-            return kwargs
-        config = ensure_config(config)
-        conversation = conversation_of(config.get("configurable"), config.get("metadata"))
-        return {**kwargs, "conversation": conversation}
-
-    def _get_llm_string(self, stop: Any = None, **kwargs: Any) -> str:
-        """Leave the conversation out of the key of LangChain's response cache."""
-        kwargs.pop("conversation", None)
-        return super()._get_llm_string(stop, **kwargs)
-
     def _converse_params(
         self,
         *,
@@ -190,15 +116,6 @@ class ChatBedrockCached(BatchedChat):
             super()._apply_cache_points(cache_control, system, bedrock_messages, params)
         elif cache_control:
             params["cache_control"] = cache_control
-
-    @property
-    def lc_attributes(self) -> dict[str, Any]:
-        """Serialize the policy as plain data."""
-        if "cache_policy" not in self.model_fields_set:
-            return {}
-        settings = asdict(self.cache_policy)
-        del settings["tenant_key"]  # a secret: it comes from the environment where this is loaded
-        return {"cache_policy": settings}
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:

@@ -14,7 +14,7 @@ Call = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 
 def native(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of InvokeModel that say what a Converse request says, points included."""
+    """Return the arguments of InvokeModel that say what a Converse request says."""
     is_nova = "amazon.nova" in request["modelId"]
     body = nova_body(request) if is_nova else claude_body(request)
     return {"modelId": request["modelId"], "body": json.dumps(body)}

@@ -1,4 +1,4 @@
-"""The same conversation through Converse and through InvokeModel: the same points, the same usage."""
+"""The same conversation through Converse and through InvokeModel: same points, same usage."""
 
 from __future__ import annotations
 
