@@ -1,6 +1,7 @@
 """Which IAM actions each feature of the package needs, and what to say when one is missing.
 
-`FEATURES` is checked against the operations that the code calls: `test_permissions.py`.
+`FEATURES` is checked against the operations that the code calls: `test_permissions.py`. What the
+state machines of `serverless` need is in the roles that its template makes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_bedrock_cache.exceptions import CachePolicyError
+
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized")
 
 
@@ -20,7 +23,7 @@ class Permission:
 
     Attributes:
         action: As a policy spells it, such as `bedrock:InvokeModel`.
-        operations: API operations that ask for it.
+        operations: API operations that ask for it; none where it only makes errors clearer.
         resources: ARN patterns; `*` where IAM takes no others.
         condition: Condition of the statement that narrows it further.
     """
@@ -41,10 +44,17 @@ class Permission:
 
 
 # A profile sends a call on to the model in another Region, so both have to be allowed.
+_ROUTERS = (
+    "arn:aws:bedrock:*:*:default-prompt-router/*",
+    "arn:aws:bedrock:*:*:prompt-router/*",
+)
 _MODELS = (
     "arn:aws:bedrock:*::foundation-model/*",
     "arn:aws:bedrock:*:*:inference-profile/*",
     "arn:aws:bedrock:*:*:application-inference-profile/*",
+    "arn:aws:bedrock:*:*:provisioned-model/*",
+    "arn:aws:bedrock:*:*:imported-model/*",
+    *_ROUTERS,
 )
 _INVOKE = Permission(
     action="bedrock:InvokeModel", operations=("Converse", "InvokeModel"), resources=_MODELS
@@ -59,6 +69,29 @@ _LIST_METRICS = Permission(action="cloudwatch:ListMetrics", operations=("ListMet
 FEATURES: Mapping[str, tuple[Permission, ...]] = {
     "model calls": (_INVOKE,),
     "streamed model calls": (_INVOKE_STREAM,),
+    "look up profiles and routers": (
+        Permission(
+            action="bedrock:GetInferenceProfile",
+            operations=("GetInferenceProfile",),
+            resources=("arn:aws:bedrock:*:*:application-inference-profile/*",),
+        ),
+        Permission(
+            action="bedrock:GetPromptRouter",
+            operations=("GetPromptRouter",),
+            resources=_ROUTERS,
+        ),
+    ),
+    "serverless documents": (
+        _INVOKE,
+        Permission(
+            action="s3:GetObject", operations=("GetObject",), resources=("arn:aws:s3:::BUCKET/*",)
+        ),
+        Permission(
+            action="s3:PutObject", operations=("PutObject",), resources=("arn:aws:s3:::BUCKET/*",)
+        ),
+        # Without it S3 says that access is denied where there is no such object.
+        Permission(action="s3:ListBucket", operations=(), resources=("arn:aws:s3:::BUCKET",)),
+    ),
     "publish metrics": (
         Permission(
             action="cloudwatch:PutMetricData",
@@ -95,9 +128,16 @@ def policy_document(features: Sequence[str]) -> dict[str, Any]:
     Args:
         features: Keys of `FEATURES`.
 
+    Returns:
+        The document, to be put as JSON. Replace `*` in ARNs by your models, Regions and account
+        where you can, and `BUCKET` by your bucket; other partitions than `aws` have other ARNs.
+
     Raises:
-        KeyError: If there is no such feature.
+        CachePolicyError: If there is no such feature.
     """
+    if unknown := [feature for feature in features if feature not in FEATURES]:
+        msg = f"There is no feature {unknown[0]!r}. Choose from {', '.join(map(repr, FEATURES))}."
+        raise CachePolicyError(msg)
     needed = {p.action: p for feature in features for p in FEATURES[feature]}
     statements = [permission.statement() for permission in needed.values()]
     return {"Version": "2012-10-17", "Statement": statements}
