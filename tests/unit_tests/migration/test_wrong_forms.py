@@ -122,7 +122,7 @@ def test_the_rest_is_judged_as_if_it_were_right() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_no_refusal_comes_unannounced(data: st.DataObject) -> None:
     """What Bedrock refuses because of a cache point has a wrong form, and the other way round."""
     bare = data.draw(requests(models=(CLAUDE, NOVA)))
@@ -148,7 +148,7 @@ _SCRIBBLES = st.sampled_from(
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_whatever_is_scribbled_can_be_explained(data: st.DataObject) -> None:
     """Any marks anywhere: mended, boto3 takes the request, and its own content is all there."""
     bare = data.draw(requests(models=(CLAUDE,)))

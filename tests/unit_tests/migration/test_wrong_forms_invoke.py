@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from botocore.exceptions import ClientError
 from wire import CLAUDE, LEGACY, NOVA, POINT, words
 
+from langchain_bedrock_cache import PrefixMemory, cached_client
+from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.exceptions import (
+    CachePointPositionError,
+    CachePolicyError,
+    CacheTTLOrderError,
+    TooManyCachePointsError,
+)
 from langchain_bedrock_cache.explain import explain, explain_log
 from langchain_bedrock_cache.profiles import find_profile
 from langchain_bedrock_cache.wrong_forms import find_wrong_forms, mended
@@ -41,13 +51,18 @@ def nova(*content: Any, **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A body with one wrong cache point, and what is found."""
+    """A body with one wrong cache point, what is found, and what `cached_client` does with it.
+
+    `cached` is the error, or that it mends the body; `None` where the emulator does not know
+    Bedrock's words for what is wrong.
+    """
 
     id: str
     body: dict[str, Any]
     form: str
     place: str
     model: str = CLAUDE
+    cached: type[Exception] | Literal["mended"] | None = None
 
 
 def _with_message(**more: Any) -> dict[str, Any]:
@@ -81,18 +96,21 @@ CASES = [
         body=claude(text(cache_control={"type": "default"})),
         form="unknown_type",
         place="messages[0].content[0]",
+        cached=CachePolicyError,
     ),
     Case(
         id="a bare true",
         body=claude(text(cache_control=True)),
         form="no_type",
         place="messages[0].content[0]",
+        cached=CachePolicyError,
     ),
     Case(
         id="a ttl in seconds",
         body=claude(text(cache_control={"type": "ephemeral", "ttl": 300})),
         form="unknown_ttl",
         place="messages[0].content[0]",
+        cached=CachePolicyError,
     ),
     Case(
         id="a member that does not exist",
@@ -105,6 +123,7 @@ CASES = [
         body=claude(text(), **CONTROL),
         form="outside_content",
         place="cache_control",
+        cached="mended",
     ),
     Case(
         id="on a message",
@@ -117,12 +136,14 @@ CASES = [
         body=claude(text(), {**THOUGHT, **CONTROL}),
         form="after_reasoning",
         place="messages[0].content[1]",
+        cached=CachePointPositionError,
     ),
     Case(
         id="on an empty text",
         body=claude(text(), text("", **CONTROL)),
         form="after_empty_text",
         place="messages[0].content[1]",
+        cached=ClientError,
     ),
     Case(
         id="five of them",
@@ -130,12 +151,14 @@ CASES = [
         | {"system": [text(**CONTROL), text("b", **CONTROL)]},
         form="too_many",
         place="messages[0].content[2]",
+        cached=TooManyCachePointsError,
     ),
     Case(
         id="an hour after five minutes",
         body=claude(text(**HOUR)) | {"system": [text(**CONTROL)]},
         form="ttl_order",
         place="messages[0].content[0]",
+        cached=CacheTTLOrderError,
     ),
     Case(
         id="an hour on a model of five minutes",
@@ -143,6 +166,7 @@ CASES = [
         form="ttl_not_offered",
         place="messages[0].content[0]",
         model=LEGACY,
+        cached=CacheTTLOrderError,
     ),
     Case(
         id="Nova: cache_control",
@@ -160,6 +184,7 @@ CASES = [
         form="closed_section",
         place="toolConfig.tools[0]",
         model=NOVA,
+        cached=CachePointPositionError,
     ),
 ]
 RIGHT = {
@@ -195,6 +220,21 @@ def test_what_is_right_is_left_alone(model: str, body: dict[str, Any]) -> None:
     """What the documentation shows is not complained about, and the prompt is seen as cached."""
     assert find_wrong_forms(body, find_profile(model)) == []
     assert explain(body, model=model).is_fine
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.cached], ids=lambda case: case.id)
+def test_what_comes_of_it(emulator: BedrockEmulator, memory: PrefixMemory, case: Case) -> None:
+    """Bedrock refuses these; a cached client says so before it sends them, if it can tell."""
+    call = {"modelId": case.model, "body": json.dumps(case.body)}
+    with pytest.raises(ClientError):
+        emulator.client().invoke_model(**call)
+    client = cached_client(emulator.client(), memory=memory)
+    if case.cached == "mended":
+        client.invoke_model(**call)
+        return
+    assert case.cached is not None
+    with pytest.raises(case.cached):
+        client.invoke_model(**call)
 
 
 def test_mending_keeps_claude_marks() -> None:
