@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from decimal import Decimal
 from math import isfinite
 from typing import Any, TypeVar
@@ -66,7 +66,7 @@ def record_to_line(record: CallRecord) -> str:
             "hit_ratio": usage.hit_ratio if usage else None,
             "cost": _cost_as_dict(cost) if cost else None,
             "plan": record.plan,
-            "diagnosis": asdict(record.diagnosis) if record.diagnosis else None,
+            "diagnosis": _diagnosis_as_dict(record.diagnosis) if record.diagnosis else None,
         },
         allow_nan=False,
         separators=(",", ":"),
@@ -125,6 +125,13 @@ def _read(data: Mapping[str, Any]) -> CallRecord:
 def _cost_as_dict(cost: CostBreakdown) -> dict[str, str]:
     names = [*(field.name for field in fields(cost)), "total_usd", "savings_usd"]
     return {name: str(getattr(cost, name)) for name in names}
+
+
+def _diagnosis_as_dict(found: Diagnosis) -> dict[str, Any]:
+    change = found.change
+    return {field.name: getattr(found, field.name) for field in fields(Diagnosis)} | {
+        "change": {f.name: getattr(change, f.name) for f in fields(Change)} if change else None
+    }
 
 
 def _usage(value: Any) -> CacheUsage:

@@ -101,8 +101,9 @@ class CallMetrics:
         for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
             self._token_usage.record(count, {**attributes, names.USAGE_TYPE: kind})
         for name, count in usage.as_dict().items():
-            kind = name.removesuffix("_tokens")
-            self._tokens.add(count, {**attributes, names.USAGE_KIND: kind})
+            if count:  # most calls have no tokens of some kinds, and each takes its time
+                kind = name.removesuffix("_tokens")
+                self._tokens.add(count, {**attributes, names.USAGE_KIND: kind})
         series = frozenset(attributes.items())
         with self._lock:
             used = self._used[series] = self._used.get(series, CacheUsage()) + usage
