@@ -13,6 +13,7 @@ from langchain_bedrock_cache.diagnoser import default_diagnoser
 from langchain_bedrock_cache.emulator import BedrockEmulator, LedgerRecord, Reply, scripted
 from langchain_bedrock_cache.emulator.replies import Responder, default_responder
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
+from langchain_bedrock_cache.sent_requests import sent_requests
 from langchain_bedrock_cache.testing.interception import intercepted
 
 _open: list[EmulatedBedrock] = []
@@ -26,8 +27,8 @@ class EmulatedBedrock:
         clock: Its time in seconds, which begins now and moves only by `advance`.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        self.clock = SimulatedClock(time.time())
+    def __init__(self, *, clock: SimulatedClock | None = None, **settings: Any) -> None:
+        self.clock = clock or SimulatedClock(time.time())
         self._responder: Responder = default_responder
         self.emulator = BedrockEmulator(
             clock=self.clock,
@@ -77,7 +78,9 @@ class EmulatedBedrock:
 
 
 @contextmanager
-def emulated_bedrock(**settings: Any) -> Iterator[EmulatedBedrock]:
+def emulated_bedrock(
+    *, clock: SimulatedClock | None = None, **settings: Any
+) -> Iterator[EmulatedBedrock]:
     """Send every `bedrock-runtime` call of the process to a new emulator while the block lasts.
 
     Chat models, chains and boto3 clients made before the block are included, so that a test needs
@@ -86,13 +89,13 @@ def emulated_bedrock(**settings: Any) -> Iterator[EmulatedBedrock]:
     models made before the block keep their memory.
 
     Args:
-        settings: Arguments of `BedrockEmulator`, but for `clock`, `responder` and
-            `capture_requests`.
+        clock: A clock to move, shared with the application, say; default: a new one.
+        settings: More arguments of `BedrockEmulator`, but for `responder` and `capture_requests`.
 
     Yields:
         The emulator with its clock, ledger and requests.
     """
-    bedrock = EmulatedBedrock(**settings)
+    bedrock = EmulatedBedrock(clock=clock, **settings)
     _forget_learned()
     with intercepted(bedrock.emulator):
         _open.append(bedrock)
@@ -112,6 +115,10 @@ def _forget_learned() -> None:
     """Let models and handlers made from now on begin without what others saw."""
     default_memory.cache_clear()
     default_diagnoser.cache_clear()
+    count = sent_requests()._count  # noqa: SLF001 - ours
+    sent_requests.cache_clear()
+    # Numbers go on: a handler made before must not take one of these requests for one of its own.
+    sent_requests()._count = count  # noqa: SLF001 - ours
     runnables = sys.modules.get("langchain_bedrock_cache.runnables")
     if runnables is not None:  # only then is there a memory of transformers
         runnables._planner_of.cache_clear()  # noqa: SLF001 - ours

@@ -16,7 +16,12 @@ from langchain_core.messages import AIMessage
 from langchain_core.prompts import ChatPromptTemplate
 from wire import CLAUDE
 
-from langchain_bedrock_cache import CacheUsage, ChatBedrockCached, get_cache_usage_callback
+from langchain_bedrock_cache import (
+    CacheUsage,
+    CacheUsageCallbackHandler,
+    ChatBedrockCached,
+    get_cache_usage_callback,
+)
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.memory import default_memory
 from langchain_bedrock_cache.testing import assert_cache_hit, emulated_bedrock
@@ -116,6 +121,22 @@ def test_what_was_learned_stays_in_the_block() -> None:
     assert default_memory() is not inside
     assert outside is not inside
     assert not len(default_memory())
+
+
+def test_no_block_judges_by_the_requests_of_another() -> None:
+    """A prompt that another block sent in another form is a first write, and then a hit."""
+    early = CacheUsageCallbackHandler()
+    verdicts = []
+    for day in (20, 21):
+        prompt = ChatPromptTemplate([("system", f"It is 2026-11-{day}. {RULES}"), ("human", "Hi")])
+        with emulated_bedrock() as bedrock, get_cache_usage_callback(clock=bedrock.clock) as usage:
+            chain = prompt | cached()
+            for _ in range(2):
+                chain.invoke({}, {"callbacks": [early]})
+        verdicts += [record.diagnosis.verdict for record in usage.records if record.diagnosis]
+    assert verdicts == ["first_write", "hit"] * 2
+    # A handler made before knows nothing of these requests, rather than something wrong.
+    assert [record.diagnosis for record in early.records] == [None] * 4
 
 
 def test_time_and_answers() -> None:
