@@ -67,13 +67,14 @@ class ConverseUsage:
 
     def __init__(self) -> None:
         self._usage: Any = None
+        self.trace: Any = None
 
     def take(self, event: Any) -> bool:
         """Take in an event; return whether it has the usage."""
         metadata = event.get("metadata") if isinstance(event, dict) else None
         if not isinstance(metadata, dict):
             return False
-        self._usage = metadata.get("usage")
+        self._usage, self.trace = metadata.get("usage"), metadata.get("trace")
         return True
 
     def usage(self) -> Any:
