@@ -98,10 +98,9 @@ def _point(control: Any) -> Block:
     Raises:
         CachePolicyError: If type or ttl is unknown.
     """
-    kind = control.get("type") if isinstance(control, Mapping) else control
-    if kind != "ephemeral":
+    if not isinstance(control, Mapping) or control.get("type") != "ephemeral":
         msg = (
-            f"cache_control in a body has type {kind!r}, but Bedrock knows only 'ephemeral'. "
+            f"cache_control in a body is {control!r}, but Bedrock knows only type 'ephemeral'. "
             "Write {'cache_control': {'type': 'ephemeral'}}."
         )
         raise CachePolicyError(msg)

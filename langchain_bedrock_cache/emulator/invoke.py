@@ -28,7 +28,7 @@ def decode_body(model: Model, body: bytes, *, complete: bool = True) -> dict[str
     """
     try:
         values = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         problem = "#: expected type: JSONObject"
