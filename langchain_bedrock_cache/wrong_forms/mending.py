@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.wrong_forms.bodies import Api, kind_of
-from langchain_bedrock_cache.wrong_forms.marks import CONTROL, OPAQUE, POINT, is_mark_name, ttl_of
+from langchain_bedrock_cache.wrong_forms.marks import (
+    CONTROL,
+    OPAQUE,
+    POINT,
+    is_mark_name,
+    is_point_name,
+    ttl_of,
+)
 
 _UNMARKED = ("empty", "reasoning")
 
@@ -39,7 +46,7 @@ def mended(body: Mapping[str, Any], *, api: Api) -> dict[str, Any]:
     return out
 
 
-def _message(message: Any, mend: Any) -> Any:
+def _message(message: Any, mend: Callable[[Sequence[Any]], list[Any]]) -> Any:
     if not isinstance(message, Mapping):
         return message
     message = _unmarked(message)
@@ -72,21 +79,24 @@ def _claude_list(blocks: Sequence[Any]) -> list[Any]:
             out.append(block)
             continue
         marks = [value for name, value in block.items() if is_mark_name(name) and value is not None]
-        bare = _unmarked(block)
-        if set(bare) - {"type"} or not marks:
+        bare, inner = _without_marks(_unmarked(block), is_point_name)
+        ttls = [*map(ttl_of, marks), *inner]
+        if set(bare) - {"type"} or not ttls:
             out.append(bare)
-        if marks and out and isinstance(out[-1], dict) and kind_of(out[-1]) not in _UNMARKED:
-            out[-1] = {**out[-1], CONTROL: _value("ephemeral", ttl_of(marks[0]))}
+        if ttls and out and isinstance(out[-1], dict) and kind_of(out[-1]) not in _UNMARKED:
+            out[-1] = {**out[-1], CONTROL: _value("ephemeral", ttls[0])}
     return out
 
 
-def _without_marks(value: Any) -> tuple[Any, list[CacheTTL]]:
+def _without_marks(
+    value: Any, is_mark: Callable[[object], bool] = is_mark_name
+) -> tuple[Any, list[CacheTTL]]:
     """Return a value without cache points at any depth, and their lifetimes."""
     ttls: list[CacheTTL] = []
     if isinstance(value, list | tuple):
         items = []
         for item in value:
-            bare, found = _without_marks(item)
+            bare, found = _without_marks(item, is_mark)
             ttls += found
             if bare or not found:
                 items.append(bare)
@@ -95,12 +105,12 @@ def _without_marks(value: Any) -> tuple[Any, list[CacheTTL]]:
         return value, ttls
     members = {}
     for name, held in value.items():
-        if is_mark_name(name):
+        if is_mark(name):
             ttls.append(ttl_of(held))
         elif name in OPAQUE:
             members[name] = held
         else:
-            members[name], found = _without_marks(held)
+            members[name], found = _without_marks(held, is_mark)
             ttls += found
     return (members if ttls else value), ttls
 

@@ -18,7 +18,7 @@ from langchain_bedrock_cache.exceptions import (
     CacheTTLOrderError,
     TooManyCachePointsError,
 )
-from langchain_bedrock_cache.explain import explain, explain_log
+from langchain_bedrock_cache.explain import UnreadableRequestError, explain, explain_log
 from langchain_bedrock_cache.profiles import find_profile
 from langchain_bedrock_cache.wrong_forms import find_wrong_forms, mended
 
@@ -241,6 +241,23 @@ def test_mending_keeps_claude_marks() -> None:
     """Converse's points become `cache_control` on the block before; the content stays."""
     body = claude(POINT, text(), POINT, {**THOUGHT, **CONTROL}, text("", **CONTROL), **CONTROL)
     assert mended(body, api="claude") == claude(text(**CONTROL), THOUGHT, text(""))
+
+
+def test_points_inside_a_tool_result_come_out() -> None:
+    """A block of Converse in a result of Claude's becomes `cache_control` on the result."""
+    result = {"type": "tool_result", "tool_use_id": "a", "content": [text()]}
+    body = claude({**result, "content": [text(), POINT]}, text("?"))
+    assert mended(body, api="claude") == claude({**result, **CONTROL}, text("?"))
+    assert [wrong.form for wrong in explain(body, model=CLAUDE).wrong_forms] == ["foreign_dialect"]
+
+
+def test_garbage_is_left_to_the_reader() -> None:
+    """A body that is none of Claude's is not changed, and `explain` says that it cannot read it."""
+    body = claude(3, {"text": LONG}, system=["?"], tools=[])
+    assert find_wrong_forms(body) == []
+    assert mended(body, api="claude") == body
+    with pytest.raises(UnreadableRequestError, match="cannot be read"):
+        explain(body, model=CLAUDE)
 
 
 def test_logs_say_which_api_it_was() -> None:
