@@ -9,7 +9,7 @@ General layout:
 
 Both change the request on its way to the model, never a message: what checkpointers save has no
 cache points. Points are placed on the wire, by the planner that `ChatBedrockCached` uses, so what
-other middleware makes of prompt, tools and messages does not matter, nor its order.
+other middleware makes of prompt, tools and messages does not matter.
 """
 
 try:

@@ -41,7 +41,8 @@ class BedrockCacheMiddleware(AgentMiddleware[Any, Any, Any]):
         memory: What was seen so far; default: one memory for the process. A `ChatBedrockCached`
             keeps its own.
         tool_order: How to order tools, which the prompt begins with: `"first_seen"` (as first
-            given in this process), `"by_name"` or `"as_given"`.
+            given in this process), `"by_name"` or `"as_given"`. Middleware that adds or chooses
+            tools should come before this one.
         replaces_default: Whether to take the name of langchain-aws's middleware, so that
             `create_deep_agent` puts this one in its place, in the general-purpose subagent as well.
 
