@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_bedrock_cache import converse
 from langchain_bedrock_cache.address_book import book_of
-from langchain_bedrock_cache.addresses import base_model_id
+from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.addressing import Addressing
 from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
@@ -194,6 +194,7 @@ class CallPlanner:
             plan=CachePlan(
                 points=tuple(p for p in call.plan.points if p.origin == "application"),
             ),
+            model=call.model,
             refused=refusal.message,
         )
 
@@ -270,9 +271,9 @@ class CallPlanner:
             plan=decided,
             commitment=commitment,
             profile=profile,
-            model=options.base_model if base_model_id(model_id) is None else None,
+            model=_model_behind(model_id, options),
             locality=options.locality,
-            awaits_router=options.limits is not None,
+            awaits_router=parse_address(model_id).kind == "prompt-router",
         )
         return call, sighting
 
@@ -349,7 +350,13 @@ class CallPlanner:
         if base and known_to_refuse and converse.has_points(original):
             request = converse.strip_points(original)
         as_it_is = unplanned(request, reason="unsupported_model", detail=message)
-        return PreparedCall(request=request, original=request, plan=as_it_is)
+        behind = _model_behind(model_id, options)
+        return PreparedCall(request=request, original=request, plan=as_it_is, model=behind)
+
+
+def _model_behind(model_id: str, options: CallOptions) -> str | None:
+    """Return the model behind an address, where the address does not say it itself."""
+    return None if parse_address(model_id).names_its_model else options.base_model
 
 
 def _switched_off(policy: CachePolicy) -> bool:

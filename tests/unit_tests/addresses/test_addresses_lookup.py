@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 from client_calls import CALLS, Call
-from wire import CLAUDE, NOVA, PROFILE_ARN, ask, points, text, user, words
+from wire import CLAUDE, LLAMA, NOVA, PROFILE_ARN, ask, points, text, user, words
 
 from langchain_bedrock_cache import (
     CachePolicy,
@@ -69,6 +69,27 @@ def test_the_plan_says_which_model_it_is(emulator: BedrockEmulator, memory: Pref
         for m in (PROFILE_ARN, CLAUDE)
     ]
     assert [plan["model"] for plan in plans] == [CLAUDE, None]
+
+
+def test_a_refused_call_keeps_its_model(emulator: BedrockEmulator, memory: PrefixMemory) -> None:
+    """What is sent again without points costs something, too: its model stays known."""
+    emulator.refuse_cache_points()
+    client = cached_client(emulator.client(), memory=memory)
+    with pytest.warns(CacheSkippedWarning, match="refused a cache point"):
+        response = client.converse(**REQUEST)
+    assert response["ResponseMetadata"]["CachePlan"]["model"] == CLAUDE
+
+
+def test_a_model_without_caching_is_known_all_the_same(
+    memory: PrefixMemory, clock: SimulatedClock
+) -> None:
+    """Behind a profile of Llama no points are sent, and the price can be looked up."""
+    emulator = emulator_with(LLAMA, clock)
+    client = cached_client(emulator.client(), memory=memory)
+    with pytest.warns(CacheSkippedWarning, match=f"facts are known for model '{LLAMA}'"):
+        response = client.converse(**REQUEST)
+    assert response["ResponseMetadata"]["CachePlan"]["model"] == LLAMA
+    assert points(emulator.requests[0]) == []
 
 
 def test_limits_are_those_of_the_model(memory: PrefixMemory, clock: SimulatedClock) -> None:
