@@ -78,9 +78,9 @@ class JsonLinesSink:
         """
         line = record_to_line(record) + "\n"
         with self._lock:
-            if self._path:
+            if self._path is not None:
                 self._write(self._path, line.encode("ascii"))
-            elif self._stream:
+            elif self._stream is not None:
                 self._stream.write(line)
                 self._stream.flush()
 
@@ -108,6 +108,7 @@ def read_records(*sources: LineSource) -> Iterator[CallRecord]:
 
     Raises:
         OSError: If a file cannot be read.
+        EOFError: If a gzipped file is cut off; what was whole has been yielded by then.
         ValueError: If a line was written by a newer version of this package.
     """
     for source in sources:
@@ -132,6 +133,7 @@ def read_report(*sources: LineSource) -> CacheReport:
 
     Raises:
         OSError: If a file cannot be read.
+        EOFError: If a gzipped file is cut off.
         ValueError: If a line was written by a newer version of this package.
     """
     return CacheReport(read_records(*sources))

@@ -234,6 +234,20 @@ def test_a_newer_version_names_its_line(path: Path) -> None:
     assert caught.value.__notes__ == [f"Line 2 of {path}."]
 
 
+def test_a_cut_off_archive_is_an_error(path: Path) -> None:
+    """Lines before the cut are read; that there were more is not hidden."""
+    lines = "".join(f"{record_to_line(RECORD)}\n" for _ in range(1_000))
+    archive = path.with_suffix(".gz")
+    archive.write_bytes(gzip.compress(lines.encode(), compresslevel=1)[:-20])
+    kept: list[CallRecord] = []
+
+    with pytest.raises(EOFError):
+        kept.extend(read_records(archive))
+
+    assert kept
+    assert set(map(record_to_line, kept)) == {record_to_line(RECORD)}
+
+
 def test_missing_files_are_an_error(path: Path) -> None:
     """No report is made of a file that is not there."""
     with pytest.raises(FileNotFoundError):
