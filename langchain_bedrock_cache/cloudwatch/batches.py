@@ -86,7 +86,7 @@ def _datum(
 
 
 def _fitting(data: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Cut data into lists of which each fits into a request."""
+    """Cut data, of which there are some, into lists of which each fits into a request."""
     fitting: list[dict[str, Any]] = []
     size = 0
     for datum in data:
@@ -96,8 +96,7 @@ def _fitting(data: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             fitting, size = [], 0
         fitting.append(datum)
         size += more
-    if fitting:
-        yield fitting
+    yield fitting
 
 
 def _bytes_at_most(datum: Mapping[str, Any]) -> int:

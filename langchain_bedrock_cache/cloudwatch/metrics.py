@@ -62,7 +62,8 @@ PUBLISHED = _by_name(
 )
 
 # Bedrock's own, by model ID as called. None of them tells lifetimes of writes, or applications
-# apart, and there is no hit ratio among them.
+# apart, and there is no hit ratio among them. Copies of the user guide differ on `Invocations`:
+# older ones count what succeeded, newer ones what was accepted, failures included.
 BEDROCK = _by_name(
     Metric(
         name="Invocations",

@@ -45,17 +45,16 @@ def draw(rows: Sequence[tuple[float, ReportRow]], *, period_seconds: int) -> Any
     below.step(times, list(plain), _UNCACHED, where="post", ls="--", label="without caching")
     below.step(times, list(paid), _READ, where="post", label="paid")
     below.set(ylabel="USD", xlabel="time, UTC", title="Cost so far")
-    below.tick_params(axis="x", rotation=30)
+    below.tick_params(axis="x", labelsize=8)
     for axes in (above, below):
         if rows:
-            axes.legend(frameon=False)
+            axes.legend(framealpha=0.9, edgecolor="none")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _duration(seconds: int) -> str:
-    for length, unit in ((_DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute")):
-        if seconds >= length:
-            number = seconds // length
-            return unit if number == 1 else f"{number} {unit}s"
-    return f"{seconds} s"
+    units = ((_DAY_SECONDS, "day"), (3_600, "hour"), (60, "minute"))
+    length, unit = next(one for one in units if seconds >= one[0])
+    number = seconds // length
+    return unit if number == 1 else f"{number} {unit}s"

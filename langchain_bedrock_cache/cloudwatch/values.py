@@ -113,4 +113,6 @@ def _check_text(what: str, text: str, limit: int) -> None:
 
 
 def _ascii(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(char for char in text if char.isascii() and char.isprintable())

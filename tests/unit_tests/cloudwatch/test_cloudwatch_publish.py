@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 from cloudwatch_traffic import Traffic, deny, record
 from wire import CLAUDE
 
-from langchain_bedrock_cache.cloudwatch import CloudWatchPublisher
+from langchain_bedrock_cache.cloudwatch import CloudWatchPublisher, read_report
 from langchain_bedrock_cache.cloudwatch.metrics import PUBLISHED
+from langchain_bedrock_cache.cloudwatch.publish import _flush_at_exit
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.exceptions import CachePolicyError
+from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.usage import CacheUsage
 
 
@@ -244,6 +247,36 @@ print("end")
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.split("\n")[:2] == ["end", "sent True"]
+
+
+def test_what_is_called_at_the_end(cloudwatch: Any, clock: SimulatedClock) -> None:
+    """A publisher that is still there is flushed, one that is gone is passed over."""
+    publisher = CloudWatchPublisher(cloudwatch, clock=clock)
+    publisher(record())
+    reference = weakref.ref(publisher)
+    _flush_at_exit(reference)
+    assert sums(cloudwatch, "Calls", ModelId=CLAUDE) == 1
+    del publisher
+    gc.collect()
+    assert reference() is None
+    _flush_at_exit(reference)
+
+
+def test_a_client_is_made_when_none_is_given(
+    cloudwatch: Any, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With AWS settings in the environment it takes no client at all, to publish and to read."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    used = CacheUsage(uncached_input_tokens=7)
+    with CloudWatchPublisher(clock=clock) as publisher:
+        publisher(record(usage=used, cost=price_of(used, CLAUDE)))
+        publisher(record())
+    assert publisher.failed_requests == 0
+    report = read_report(hours=1, source="published", clock=clock)
+    assert (report.total.calls, report.total.usage, report.region) == (2, used, "eu-west-1")
+    assert report.total.cost_usd == price_of(used, CLAUDE).total_usd
+    assert report.knows_waste is False
+    assert sums(cloudwatch, "WastedUSD", ModelId=CLAUDE) == 0
 
 
 def test_a_forgotten_publisher_is_not_kept(cloudwatch: Any) -> None:

@@ -50,7 +50,7 @@ def test_published_metrics_give_the_report_of_the_records(
     """What was published reads back as the ledger's tokens, the callback's cost and its waste."""
     with CloudWatchPublisher(cloudwatch) as publisher:
         ran = traffic(publisher)
-    report = read_report(cloudwatch, hours=2, source="published", clock=clock)
+    report = read_report(cloudwatch, hours=1, source="published", clock=clock)
     own = ran.handler.report()
     assert report.total.usage == ran.usage() == own.total.usage
     assert report.total.calls == own.total.calls == 9
@@ -75,7 +75,7 @@ def test_bedrocks_metrics_give_the_ledgers_numbers(
     """Tokens and cost of Bedrock's own metrics are exact up to lifetimes, under either names."""
     ran = traffic()
     bedrock_metrics(ran.ledger(), older_names=older_names)
-    report = read_report(cloudwatch, hours=2, clock=clock)
+    report = read_report(cloudwatch, hours=1, clock=clock)
     assert report.total.calls == 8
     assert report.total.usage == as_5m(ran.usage())
     assert report.total.hit_ratio == ran.usage().hit_ratio

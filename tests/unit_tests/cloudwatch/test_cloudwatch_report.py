@@ -27,7 +27,7 @@ def bedrock(
 ) -> CloudWatchReport:
     """A report of Bedrock's own metrics."""
     bedrock_metrics(traffic().ledger())
-    return read_report(cloudwatch, hours=2, clock=clock)
+    return read_report(cloudwatch, hours=1, clock=clock)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def published(
     """A report of published metrics."""
     with CloudWatchPublisher(cloudwatch) as publisher:
         traffic(publisher)
-    return read_report(cloudwatch, hours=2, source="published", clock=clock)
+    return read_report(cloudwatch, hours=1, source="published", clock=clock)
 
 
 def test_it_is_used_as_every_report(bedrock: CloudWatchReport) -> None:
@@ -91,7 +91,7 @@ def test_json_has_null_for_what_is_not_known(
     assert own["speed"] == {"mean_latency_seconds": 2.0, "mean_first_token_seconds": 0.5}
     assert "verdicts" in own["not_known"]
     assert (own["namespace"], own["region"]) == ("AWS/Bedrock", "eu-west-1")
-    assert own["end"] - own["start"] >= 7_200
+    assert own["end"] - own["start"] >= 3_600
 
 
 class _Page(HTMLParser):

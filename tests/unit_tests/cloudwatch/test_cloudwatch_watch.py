@@ -154,9 +154,9 @@ def check_dashboard(body: dict[str, Any]) -> None:
         assert properties["view"] == "timeSeries"
         assert properties["period"] % 60 == 0
         ids = check_metrics(properties["metrics"])
-        for (metric, *_), *_rest in [(m,) for m in properties["metrics"]]:
-            if isinstance(metric, dict):
-                assert used_in(metric["expression"]) <= ids
+        for metric in properties["metrics"]:
+            if isinstance(metric[0], dict):
+                assert used_in(metric[0]["expression"]) <= ids
     for one, other in combinations(body["widgets"], 2):
         apart = (
             one["x"] + one["width"] <= other["x"]
@@ -172,7 +172,8 @@ def check_metrics(metrics: list[list[Any]]) -> set[str]:
     ids = set()
     for metric in metrics:
         options = metric[-1] if isinstance(metric[-1], dict) else {}
-        ids.add(options.get("id"))
+        if "id" in options:
+            ids.add(str(options["id"]))
         if "expression" in options:
             assert metric == [options]
             continue
