@@ -22,6 +22,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from wire import CLAUDE, words
 
 from langchain_bedrock_cache import CachePointTransformer, ChatBedrockCached
@@ -323,6 +324,33 @@ def test_functions_of_boto3_are_chains_too() -> None:
         messages.append(answer["output"]["message"])
 
     assert assert_prefix_stable(ask, QUESTIONS).calls == 3
+
+
+def test_claude_on_invoke_model_is_judged_too() -> None:
+    """Bodies of InvokeModel are compared like Converse requests."""
+    client = BedrockEmulator().client()
+
+    def ask(question: str, system: str = RULES) -> None:
+        body = {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 100,
+            "system": system,
+            "messages": [{"role": "user", "content": question}],
+        }
+        client.invoke_model(modelId=CLAUDE, body=json.dumps(body))
+
+    assert assert_prefix_stable(ask, QUESTIONS).shared_tokens == 2_600
+    said = broken(lambda question: ask(question, f"{uuid.uuid4()} {RULES}"))
+    assert "system[0], character 0 (an identifier, perhaps)" in said
+
+
+def test_a_checkpointed_agent() -> None:
+    """An agent that keeps its conversations itself goes on with them in each run, and passes."""
+    agent = create_agent(model("cached"), [], system_prompt=RULES, checkpointer=InMemorySaver())
+    inputs = [{"messages": [("human", question)]} for question in QUESTIONS]
+    config = {"configurable": {"thread_id": "one"}}
+    found = assert_prefix_stable(agent, inputs, config=config)
+    assert (found.runs, found.calls) == (3, 3)
 
 
 async def test_async_chains() -> None:
