@@ -49,6 +49,8 @@ def read_report(
 ) -> CloudWatchReport:
     """Read what the prompt cache did in the last hours, of all applications of an account.
 
+    Bedrock's metrics do not tell service tiers: all calls are priced as standard ones.
+
     Args:
         client: A boto3 `cloudwatch` client; default: one of the default session.
         hours: How many, up to 10,920 (455 days).
