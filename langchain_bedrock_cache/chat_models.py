@@ -11,9 +11,6 @@ from langchain_bedrock_cache.cached_chat import CachedChat
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
 
-# What a cached model has beside the settings of the model it is made from.
-_OWN_FIELDS = {"cache_policy", "prefix_memory", "fallback_clients"}
-
 
 class _RequestParams(dict[str, Any]):
     """Parameters on the way to our client, which takes a few more than boto3's."""
@@ -67,8 +64,9 @@ class ChatBedrockCached(CachedChat, ChatBedrockConverse):
             )
             raise TypeError(msg)
         # Nothing is validated again: that would call AWS for application inference profiles.
-        shared = type(model).model_fields.keys() & cls.model_fields.keys()
-        values: dict[str, Any] = {name: getattr(model, name) for name in shared - _OWN_FIELDS}
+        values: dict[str, Any] = {
+            name: getattr(model, name) for name in ChatBedrockConverse.model_fields
+        }
         fields_set = set(model.model_fields_set)
         if isinstance(model, ChatBedrockCached):
             fields_set |= {"cache_policy"}
@@ -84,8 +82,6 @@ class ChatBedrockCached(CachedChat, ChatBedrockConverse):
             prefix_memory=prefix_memory,
             fallback_clients=fallback_clients,
         )
-        for name in model.__private_attributes__.keys() & cls.__private_attributes__.keys():
-            setattr(cached, name, getattr(model, name))  # of a subclass that this class is as well
         cached.client = model.client  # wraps it
         return cached
 

@@ -30,15 +30,15 @@ _DEFAULT_NAME = "BedrockPromptCachingMiddleware"
 class BedrockCacheMiddleware(AgentMiddleware[Any, Any, Any]):
     """Agent middleware that pays for every stable prompt token once, on any Bedrock chat model.
 
-    `ChatBedrockConverse` and its subclasses are cached as `ChatBedrockCached` is, tools and system
-    prompt included; a `ChatBedrockCached` goes on as it does. langchain-aws's own middleware may
-    stand beside it: its `cache_control` is taken as a hint. Models of other providers are left
-    alone. Messages and saved state never get cache points.
+    `ChatBedrockConverse`, `ChatBedrock` and their subclasses are cached as `ChatBedrockCached` is,
+    tools and system prompt included; a model that is cached already goes on as it does.
+    langchain-aws's own middleware may stand beside it: its `cache_control` is taken as a hint.
+    Models of other providers are left alone. Messages and saved state never get cache points.
 
     Args:
         policy: When, where and how long to cache; `CachePolicy()` decides by itself. If given, it
-            holds for a `ChatBedrockCached`, too.
-        memory: What was seen so far; default: one memory for the process. A `ChatBedrockCached`
+            holds for a cached model, too.
+        memory: What was seen so far; default: one memory for the process. A cached model
             keeps its own.
         tool_order: How to order tools, which the prompt begins with: `"first_seen"` (as first
             given in this process), `"by_name"` or `"as_given"`. Middleware that adds or chooses
@@ -107,26 +107,15 @@ class BedrockCacheMiddleware(AgentMiddleware[Any, Any, Any]):
         if model is None:
             self._tell_unsupported(request.model)
             return request
-        tools = self._tools.sort(request.tools)
-        settings = self._settings(model, request.model_settings)
         changes: dict[str, Any] = {}
         if model is not request.model:
             changes["model"] = model
-        if tools is not request.tools:
+        if (tools := self._tools.sort(request.tools)) is not request.tools:
             changes["tools"] = tools
-        if settings != request.model_settings:
+        if self._stated_policy is not None and "cache_policy" not in request.model_settings:
+            settings = {**request.model_settings, "cache_policy": self._stated_policy}
             changes["model_settings"] = settings
         return request.override(**changes) if changes else request
-
-    def _settings(self, model: BaseChatModel, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the settings of a call, with what the planner is to know of it."""
-        from langchain_bedrock_cache.chat_models import ChatBedrockCached  # noqa: PLC0415 - heavy
-
-        if not isinstance(model, ChatBedrockCached):  # it would place points of its own
-            return {name: value for name, value in settings.items() if name != "cache_control"}
-        if self._stated_policy is None:
-            return settings
-        return {"cache_policy": self._stated_policy, **settings}
 
     def _tell_unsupported(self, model: BaseChatModel) -> None:
         """Say what the policy wants said about a model that is not called through boto3."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -242,6 +243,24 @@ def test_chat_bedrock_over_converse() -> None:
     reference = Bedrock()
     run(agent_of((reference.plain(), [reference.middleware()]), tools=[]))
     assert points_in(bedrock.requests[0]) == points_in(reference.requests[0])
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["ours first", "ours last"])
+def test_chat_bedrock_over_invoke_model(*, first: bool) -> None:
+    """`ChatBedrock` is cached on InvokeModel; langchain-aws's middleware is a hint there, too."""
+    sent = []
+    for theirs in ([], [BedrockPromptCachingMiddleware()]):
+        bedrock = Bedrock(loop(2))
+        client = bedrock.emulator.client()
+        model = ChatBedrock(model_id=bedrock.plain().model_id, client=client, bedrock_client=client)
+        ours: list[Any] = [bedrock.middleware()]
+        run(agent_of((model, [*ours, *theirs] if first else [*theirs, *ours])))
+        assert {record.operation for record in bedrock.ledger} == {"InvokeModel"}
+        for before, record in pairwise(bedrock.ledger):
+            assert record.cache_read_tokens >= before.input_tokens - 2
+        sent.append(bedrock.requests)
+    assert sent[0] == sent[1]
+    assert points_in(sent[0])
 
 
 def test_roll_out_by_thread() -> None:
