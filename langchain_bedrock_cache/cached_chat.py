@@ -27,7 +27,7 @@ class CachedChat(BatchedChat):
     """
 
     if TYPE_CHECKING:
-        client: Any
+        client: Any = None
 
     # Excluded from the plain dump: `lc_attributes` serializes it, as data.
     cache_policy: CachePolicy = Field(default_factory=CachePolicy, exclude=True)

@@ -222,7 +222,7 @@ class CachedClient:
         send = getattr(route.client, operation)
         call = self._prepare(route, outgoing, options)
         try:
-            return call, send(**outgoing.arguments(call))
+            return call, send(**outgoing.arguments(call, options))
         except Exception as error:
             refusal = refusal_of(error)
             retry = self.planner.without_points(call, refusal) if refusal else None
@@ -234,7 +234,7 @@ class CachedClient:
             self.planner.failed(call)
             raise
         try:
-            return retry, send(**outgoing.arguments(retry))
+            return retry, send(**outgoing.arguments(retry, options))
         except Exception as error:
             if first_refusal and refusal_of(error):  # it was never about our points
                 self.planner.reopen(call, first_refusal)

@@ -214,9 +214,9 @@ def _tool_choice(choice: Any) -> Block:
     return {"toolChoice": {kind: {}}} if kind in ("any", "auto", "none") else {}
 
 
-def _mark(block: Any, ttl: CacheTTL) -> Any:
-    control = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
-    return {**block, _CONTROL: control}
+def _mark(block: Any, ttl: CacheTTL, states_ttl: bool) -> Any:  # noqa: FBT001 # see `Dialect`
+    stated = {"ttl": ttl} if states_ttl or ttl != "5m" else {}
+    return {**block, _CONTROL: {"type": "ephemeral", **stated}}
 
 
 def _unmark(block: Any) -> Any:

@@ -98,7 +98,7 @@ def _raw(source: Block) -> bytes:
         return str(source["bytes"]).encode("utf-8", "surrogatepass")
 
 
-def _mark(block: Any, _ttl: CacheTTL) -> Any:
+def _mark(block: Any, _ttl: CacheTTL, _states_ttl: bool) -> Any:  # noqa: FBT001 # see `Dialect`
     return {**block, _POINT: {"type": "default"}}  # Nova knows one lifetime only
 
 

@@ -24,14 +24,15 @@ class Dialect:
     Attributes:
         name: Of the family.
         tools_in: Path of the tools in the body.
-        mark: Returns a block that has no point with one, of the given lifetime.
+        mark: Returns a block that has no point with one, of the given lifetime; it says so even
+            of the default one if the second argument is true.
         unmark: Returns a block without its points; the same object if it has none.
         new_text: Returns a block of text.
     """
 
     name: str
     tools_in: tuple[str, ...]
-    mark: Callable[[Any, CacheTTL], Any]
+    mark: Callable[[Any, CacheTTL, bool], Any]
     unmark: Callable[[Any], Any]
     new_text: Callable[[str], Block]
 
@@ -84,23 +85,26 @@ class InvokeView:
     origins: Mapping[int, _Origin]
     hint: Mapping[str, Any] | None = None
 
-    def body_of(self, planned: Mapping[str, Any]) -> dict[str, Any] | None:
+    def body_of(
+        self, planned: Mapping[str, Any], *, states_ttl: bool = False
+    ) -> dict[str, Any] | None:
         """Return the body for a request that was made from `request`.
 
         Args:
             planned: `request` with points added or removed, or blocks of text.
+            states_ttl: Whether to spell out the default lifetime.
 
         Returns:
             A new body that shares what did not change; `None` if nothing did.
         """
         changed: dict[str, Any] = {}
         if (tools := _tools(planned)) is not (before := _tools(self.request)):
-            self._put(changed, self.dialect.tools_in, self._list(tools, before))
+            self._put(changed, self.dialect.tools_in, self._list(tools, before, states_ttl))
         if (system := planned.get("system")) is not (was := self.request.get("system")):
-            self._put(changed, ("system",), self._list(system or (), was or ()))
+            self._put(changed, ("system",), self._list(system or (), was or (), states_ttl))
         if planned["messages"] is not self.request["messages"]:
             pairs = zip(planned["messages"], self.request["messages"], strict=True)
-            contents = [self._list(m["content"], old["content"]) for m, old in pairs]
+            contents = [self._list(m["content"], old["content"], states_ttl) for m, old in pairs]
             if any(content is not None for content in contents):
                 changed["messages"] = [
                     message if content is None else {**message, "content": content}
@@ -114,7 +118,12 @@ class InvokeView:
         name, *inner = path
         changed[name] = {**self.body[name], inner[0]: value} if inner else value
 
-    def _list(self, planned: Sequence[Any], before: Sequence[Any]) -> list[Any] | None:
+    def _list(
+        self,
+        planned: Sequence[Any],
+        before: Sequence[Any],
+        states_ttl: bool,  # noqa: FBT001
+    ) -> list[Any] | None:
         """Return a list of the body; `None` if it stays as it is."""
         if len(planned) == len(before) and all(
             a is b for a, b in zip(planned, before, strict=True)
@@ -129,7 +138,8 @@ class InvokeView:
                 out += origin.blocks
                 continue
             bare = self.dialect.unmark(origin.blocks[0])
-            out.append(self.dialect.mark(bare, _longest(points)) if points else bare)
+            mark = self.dialect.mark
+            out.append(mark(bare, _longest(points), states_ttl) if points else bare)
         return out
 
 

@@ -39,17 +39,18 @@ class Outgoing:
         hint = options.hint or self.invoke.hint
         return replace(options, locality=locality + _INVOKE_MODEL, hint=hint, is_native=True)
 
-    def arguments(self, call: PreparedCall) -> dict[str, Any]:
+    def arguments(self, call: PreparedCall, options: CallOptions) -> dict[str, Any]:
         """Return what to send.
 
         Args:
             call: Made from `view`, or from `view` with another model ID.
+            options: Of the call.
         """
-        if self.invoke is None and self.is_readable:
-            return call.request
+        if self.invoke is None:
+            return call.request if self.is_readable else {**self.given, **_model_id(call.request)}
         arguments = {**self.given, **_model_id(call.request)}
-        body = self.invoke.body_of(call.request) if self.invoke is not None else None
-        if self.invoke is not None and self.invoke.hint is not None and _is_planned(call):
+        body = self.invoke.body_of(call.request, states_ttl=_states_ttl(call, options))
+        if self.invoke.hint is not None and _is_planned(call):
             body = dict(self.invoke.body if body is None else body)
             del body["cache_control"]  # Bedrock takes it on blocks only
         return arguments if body is None else {**arguments, "body": encoded(body)}
@@ -82,6 +83,12 @@ def of_invoke_model(request: dict[str, Any], view: InvokeView | None) -> Outgoin
 
 def _model_id(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"modelId": request["modelId"]} if "modelId" in request else {}
+
+
+def _states_ttl(call: PreparedCall, options: CallOptions) -> bool:
+    """Whether the caller spelled out the default lifetime, and the model knows the field."""
+    asked = (options.hint or {}).get("ttl") == "5m"
+    return asked and call.profile is not None and "1h" in call.profile.ttls
 
 
 def _is_planned(call: PreparedCall) -> bool:

@@ -137,7 +137,9 @@ async def test_the_handler_has_what_it_has_on_converse(make: Any, ask: Ask) -> N
         assert records[-1].diagnosis is not None
         assert records[-1].diagnosis.verdict == "expired"
     assert seen[0] == seen[1]
-    assert seen[0][0][0].cache_write_1h_tokens > 0
+    usage = seen[0][0][0]
+    assert usage is not None
+    assert usage.cache_write_1h_tokens > 0
 
 
 def test_the_message_says_what_the_cache_did(
