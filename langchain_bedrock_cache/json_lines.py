@@ -50,14 +50,13 @@ class JsonLinesSink:
     """
 
     def __init__(self, target: str | os.PathLike[str] | TextIO) -> None:
-        self._path: Path | None = None
-        self._stream: TextIO | None = None
+        self._target: Path | TextIO
         self._is_torn = False
         self._lock = threading.Lock()
         if isinstance(target, (str, os.PathLike)):
             # A relative path means what it means now, also if the process changes its folder.
-            self._path = Path(target).absolute()
-            _append(self._path, b"")  # a path that is wrong is an error here, not in a log later
+            self._target = Path(target).absolute()
+            _append(self._target, b"")  # a path that is wrong is an error here, not in a log later
         elif isinstance(target, (io.RawIOBase, io.BufferedIOBase)):
             msg = (
                 f"JsonLinesSink writes text, but this {type(target).__name__} takes bytes. "
@@ -65,7 +64,7 @@ class JsonLinesSink:
             )
             raise TypeError(msg)
         else:
-            self._stream = target
+            self._target = target
 
     def __call__(self, record: CallRecord) -> None:
         """Write a finished call.
@@ -78,11 +77,11 @@ class JsonLinesSink:
         """
         line = record_to_line(record) + "\n"
         with self._lock:
-            if self._path is not None:
-                self._write(self._path, line.encode("ascii"))
-            elif self._stream is not None:
-                self._stream.write(line)
-                self._stream.flush()
+            if isinstance(self._target, Path):
+                self._write(self._target, line.encode("ascii"))
+            else:
+                self._target.write(line)
+                self._target.flush()
 
     def _write(self, path: Path, line: bytes) -> None:
         # What a full disk left of a line must not spoil the next one too.

@@ -8,7 +8,7 @@ LangChain hands them to nobody; so this tracer works them out before it sends th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self, cast
 from uuid import UUID
 
 from langchain_core.outputs import LLMResult
@@ -47,12 +47,11 @@ class CacheUsageTracer(LangChainTracer):
     @override
     def copy_with_metadata_defaults(
         self, *, metadata: Mapping[str, str] | None = None, tags: list[str] | None = None
-    ) -> LangChainTracer:
+    ) -> Self:
         """Return a tracer for some of the runs; a run may start in one and end in another."""
-        copied = super().copy_with_metadata_defaults(metadata=metadata, tags=tags)
-        if isinstance(copied, CacheUsageTracer):
-            copied._records = self._records  # noqa: SLF001 - of the same class
-            copied._calls = self._calls  # noqa: SLF001
+        # LangChain makes it of the class that this one has.
+        copied = cast("Self", super().copy_with_metadata_defaults(metadata=metadata, tags=tags))
+        copied._records, copied._calls = self._records, self._calls  # noqa: SLF001 - our class
         return copied
 
     @override

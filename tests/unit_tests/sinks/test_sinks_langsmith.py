@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from langchain_core.caches import InMemoryCache
@@ -243,6 +243,17 @@ def test_answers_of_the_response_cache_cost_nothing(
 
     metadata = _metadata(smith.models()[0])
     assert not any(name.startswith("prompt_cache_") for name in metadata)
+
+
+def test_protocol_events_count_as_answer(smith: Smith) -> None:
+    """The first content of a call made with `stream_events` is noted, as the handler does."""
+    tracer = CacheUsageTracer(client=smith.client)
+    run_id = uuid4()
+    tracer.on_chat_model_start({}, [[]], run_id=run_id)
+
+    tracer.on_stream_event({"event": "content-block-delta"}, run_id=run_id)
+
+    assert tracer._calls._calls[run_id].first_token_at is not None
 
 
 def test_text_models_are_traced(smith: Smith) -> None:
