@@ -138,8 +138,7 @@ class PrefixMemory:
             seen = self._table.deepest(prefix)
             scope = _scope(prefix, profile)
             last = self._table.get(prefix, seen)
-            branch = last is not None and last.role != "turn"
-            cuts = cuts_of(prefix, seen, branch=branch)
+            cuts = cuts_of(prefix, seen, last_role=last.role if last else None)
             for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
                 self._came_back(prefix, position, scope, now)
             pace = self._table.pace(prefix, seen, now)
@@ -260,7 +259,7 @@ class PrefixMemory:
         """Return the digests worth asking the shared store for: those not known to be cached."""
         ends = prefix.list_ends()
         positions = {prefix.tools, prefix.head, *ends[-_SHARED_LOOKBACK:]}
-        positions |= {cut.position for cut in cuts_of(prefix, 0, branch=False)}
+        positions |= {cut.position for cut in cuts_of(prefix, 0, last_role="turn")}
         now = self._clock()
         unknown: list[bytes] = []
         for position in sorted(positions - {0}, reverse=True):

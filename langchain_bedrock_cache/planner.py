@@ -259,6 +259,9 @@ class _Planner:
             first.insert(1, self.live)
         for i, segment in enumerate(segments[: choice.end - 1 if choice.end else 0]):
             ttl_at.setdefault(segment.end, "1h" if i < choice.hour else "5m")
+        if self.policy.mode == "fixed":
+            named = (last_in_section(self.prefix, section) for section in self.prefix.sections())
+            first += [position for position in named if position in ttl_at]
         # Later branches first: a point near the end finds what stands up to 20 blocks before it.
         others = sorted((p for p in ttl_at if p not in first and p != self.live), reverse=True)
         ttl_at |= (spare := self._spare(segments, choice, ttl_at))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import ModelProfile, Section
-from langchain_bedrock_cache.returns import MAX_LEVEL, PositionClass, Role
+from langchain_bedrock_cache.returns import MAX_LEVEL, TAIL_ROLES, PositionClass, Role
 
 
 class Cut(NamedTuple):
@@ -16,13 +16,13 @@ class Cut(NamedTuple):
     role: Role
 
 
-def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
+def cuts_of(prefix: Prefix, seen: int, *, last_role: Role | None) -> list[Cut]:
     """Return the candidate positions of a request, ascending, at most one per position.
 
     Args:
         prefix: The request.
         seen: Longest position shared with an earlier request.
-        branch: Whether `seen` is where an earlier request went on differently.
+        last_role: What `seen` was to that request; `None` for its interior, or if `seen` is 0.
     """
     cuts: dict[int, Role] = {}
     if prefix.tools:
@@ -32,10 +32,13 @@ def cuts_of(prefix: Prefix, seen: int, *, branch: bool) -> list[Cut]:
     document_end = _document_end(prefix)
     if document_end:
         cuts[document_end] = "document"
-    if branch and 0 < seen < len(prefix):
+    if 0 < seen < len(prefix) and last_role not in ("turn", "history"):
         cuts.setdefault(seen, "branch")
+    answered = prefix.answers() > 0
+    if answered and last_role not in TAIL_ROLES and (history := _history_end(prefix)):
+        cuts[history] = "history"
     if len(prefix) > prefix.head:
-        cuts[len(prefix)] = _tail_role(prefix, answered=prefix.answers() > 0)
+        cuts[len(prefix)] = _tail_role(prefix, answered=answered)
     return [Cut(position, cuts[position]) for position in sorted(cuts)]
 
 
@@ -48,8 +51,8 @@ def class_of(prefix: Prefix, cut: Cut, uses: int, pace: int) -> PositionClass:
         uses: Earlier requests with the same prefix up to there.
         pace: Pace class of the conversation.
     """
-    if cut.role == "turn":
-        return _turn(prefix, prefix.answers(), pace)
+    if cut.role in ("turn", "history"):
+        return _turn(prefix, prefix.answers(), pace)._replace(role=cut.role)
     lowest = 1 if cut.role == "branch" else 0
     return PositionClass(cut.role, min(max(uses, lowest), MAX_LEVEL[cut.role]))
 
@@ -59,7 +62,7 @@ def class_before(prefix: Prefix, position: int, uses: int, pace: int) -> Positio
 
     For uses in other processes, of which only the time is known.
     """
-    for cut in cuts_of(prefix, 0, branch=False)[:-1]:
+    for cut in cuts_of(prefix, 0, last_role="turn")[:-1]:
         if cut.position == position:
             return class_of(prefix, cut, uses - 1, 0)
     answers = prefix.answers() - 1
@@ -107,6 +110,17 @@ def _document_end(prefix: Prefix) -> int:
     """
     last_block = next((end for end in prefix.list_ends() if end > prefix.head), 0) - 1
     return last_block if last_block > prefix.head else 0
+
+
+def _history_end(prefix: Prefix) -> int:
+    """Return the end of all before the last message, if that is a person's; 0 otherwise.
+
+    Worth a thought where the last message of the request before did not stay: it is sent with more
+    than is kept of it (retrieved passages, say), and only what stands before it comes back.
+    """
+    start = prefix.list_starts[-1]
+    is_human = prefix.roles[-1] == "user" and prefix.kinds[start] != "tool_result"
+    return start if is_human and start > prefix.head else 0
 
 
 def _turn(prefix: Prefix, answers: int, pace: int) -> PositionClass:

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 
 from langchain_bedrock_cache.profiles import CacheTTL
-from langchain_bedrock_cache.returns import Role
+from langchain_bedrock_cache.returns import TAIL_ROLES, Role
 from langchain_bedrock_cache.sharing import SharedRecord
 from langchain_bedrock_cache.waiting import Waiting
-
-_TAIL_ROLES: frozenset[Role] = frozenset({"turn", "opening", "agent_opening", "question"})
 
 
 @dataclass(slots=True)
@@ -41,8 +39,8 @@ class PrefixRecord:
 
     @property
     def is_tail(self) -> bool:
-        """Whether a conversation ended here, so far."""
-        return self.role in _TAIL_ROLES
+        """Whether a conversation ended here, so far, or what is kept of it."""
+        return self.role in TAIL_ROLES or self.role == "history"
 
     def own(self) -> PrefixRecord:
         """Return a record for this position alone, if it shares one with its neighbors."""
@@ -53,9 +51,8 @@ class PrefixRecord:
     def share(self) -> SharedRecord:
         """Return what other processes need to know."""
         expires_at = self.expires_at if self.expires_at > self.last_seen else 0.0
-        return SharedRecord(
-            self.last_seen, expires_at, self.uses, self.pace, self.ttl, self.is_tail
-        )
+        tail = self.role if self.role == "history" else "turn" if self.is_tail else "branch"
+        return SharedRecord(self.last_seen, expires_at, self.uses, self.pace, self.ttl, tail)
 
     def merge(self, other: SharedRecord) -> bool:
         """Take over what another process knows; return whether it is news."""
@@ -71,6 +68,6 @@ class PrefixRecord:
     @classmethod
     def from_shared(cls, other: SharedRecord) -> PrefixRecord:
         """Return a record of a prefix that only other processes have seen."""
-        record = cls(-math.inf, uses=0, role="turn" if other.is_tail else "branch")
+        record = cls(-math.inf, uses=0, role=other.role)
         record.merge(other)
         return record

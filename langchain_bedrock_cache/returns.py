@@ -122,8 +122,8 @@ class PositionClass(NamedTuple):
             `"document"`: end of all but the last block of the first message. `"branch"`: where an
             earlier request diverged. `"question"`, `"opening"`, `"agent_opening"`: end of a first
             request, with a document, without, or with tools. `"turn"`: end of a conversation that
-            holds an answer already.
-        level: Earlier uses of the prefix (or answers so far, for `"turn"`), capped.
+            holds an answer already. `"history"`: the same without its last message.
+        level: Earlier uses of the prefix (or answers so far, in a conversation), capped.
         pace: Longest gap of the conversation so far: 0 up to a minute, 1 up to 5 minutes, 2 more.
         human: Whether somebody has spoken since the first answer: people pause, tools do not.
     """
@@ -144,6 +144,7 @@ Role = Literal[
     "opening",
     "agent_opening",
     "turn",
+    "history",
 ]
 
 # Chances of a return within 5 minutes, and after that within the hour, before anything was seen.
@@ -168,6 +169,8 @@ _PRIORS: Mapping[tuple[Role, int], tuple[float, float]] = {
     ("agent_opening", 0): (0.9, 0.3),
     ("turn", 1): (0.8, 0.3),
     ("turn", 2): (0.9, 0.3),
+    ("history", 1): (0.8, 0.3),
+    ("history", 2): (0.9, 0.3),
 }
 _PRIOR_AFTER_PAUSE = (0.8, 0.6)  # once a conversation has paused, pausing is its manner
 MAX_LEVEL: Mapping[Role, int] = {
@@ -175,6 +178,8 @@ MAX_LEVEL: Mapping[Role, int] = {
 }
 PAUSED = 2
 _OPENINGS: frozenset[Role] = frozenset({"opening", "agent_opening", "question"})
+TAIL_ROLES: frozenset[Role] = _OPENINGS | {"turn"}
+"""What the whole of a request can be: a conversation so far."""
 
 
 def pace_of(gap_seconds: float) -> int:
@@ -195,7 +200,9 @@ def following(cls: PositionClass) -> Sequence[PositionClass]:
 @cache
 def after_pause(cls: PositionClass) -> PositionClass | None:
     """Return the class of a conversation once it has paused; `None` for other positions."""
-    if cls.role not in _OPENINGS and cls.role != "turn":
+    if cls.role == "history":
+        return cls._replace(level=MAX_LEVEL["history"], pace=PAUSED)
+    if cls.role not in TAIL_ROLES:
         return None
     return PositionClass("turn", MAX_LEVEL["turn"], PAUSED, _by_human(cls))
 

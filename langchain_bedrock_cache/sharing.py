@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from langchain_bedrock_cache.profiles import CacheTTL
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# version, last use, expiry (seconds), uses, pace, TTL is 1h, is the end of a conversation
+SharedRole = Literal["branch", "turn", "history"]
+_ROLES: tuple[SharedRole, ...] = get_args(SharedRole)
+# version, last use, expiry (seconds), uses, pace, TTL is 1h, number of the role
 _LAYOUT = struct.Struct("<BddIBBB")
 _VERSION = 1
 _MAX_QUEUED = 1000
@@ -44,7 +46,7 @@ class SharedRecord(NamedTuple):
         uses: How often it was used.
         pace: Pace class of the conversation it ends.
         ttl: Lifetime of the entry.
-        is_tail: Whether it ends a conversation.
+        role: What it is: a conversation, one without its last message, or part of others.
     """
 
     last_seen: float
@@ -52,7 +54,7 @@ class SharedRecord(NamedTuple):
     uses: int
     pace: int
     ttl: CacheTTL
-    is_tail: bool
+    role: SharedRole
 
     def pack(self) -> bytes:
         """Return the record as 24 bytes."""
@@ -63,7 +65,7 @@ class SharedRecord(NamedTuple):
             min(self.uses, 2**32 - 1),
             self.pace,
             self.ttl == "1h",
-            self.is_tail,
+            _ROLES.index(self.role),
         )
 
     @classmethod
@@ -71,8 +73,10 @@ class SharedRecord(NamedTuple):
         """Return the record, or `None` for anything that is not one of this version."""
         if raw is None or len(raw) != _LAYOUT.size or raw[0] != _VERSION:
             return None
-        _, last_seen, expires_at, uses, pace, hour, tail = _LAYOUT.unpack(raw)
-        return cls(last_seen, expires_at, uses, pace, "1h" if hour else "5m", bool(tail))
+        _, last_seen, expires_at, uses, pace, hour, role = _LAYOUT.unpack(raw)
+        if role >= len(_ROLES):
+            return None
+        return cls(last_seen, expires_at, uses, pace, "1h" if hour else "5m", _ROLES[role])
 
 
 @dataclass(slots=True)

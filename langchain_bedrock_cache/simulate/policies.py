@@ -156,7 +156,7 @@ def _at_ends(
 ) -> list[Point]:
     starts = {"tools": 0, "system": prefix.tools}
     points: list[Point] = []
-    for cut in cuts_of(prefix, 0, branch=False):
+    for cut in cuts_of(prefix, 0, last_role="turn"):
         part = "system" if cut.role == "lone_system" else cut.role
         ttl = parts.get(part if part in _PARTS else "tail")
         above = max(starts.get(part, prefix.head), points[-1].position if points else 0)

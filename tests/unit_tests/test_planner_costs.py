@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from planned_session import SYSTEM, TOOLS, Request, Session, agent_turns, conversation
@@ -11,6 +12,7 @@ from wire import (
     CLAUDE,
     NOVA,
     ask,
+    assistant,
     text,
     user,
 )
@@ -150,3 +152,17 @@ def test_what_was_never_read_again_is_not_worth_it() -> None:
     plan = session.planner.prepare(one_document_each(99), CallOptions()).plan
     assert plan.points == ()
     assert {s.reason for s in plan.skipped} <= {"not_worth_it", "loss_limit"}
+
+
+def test_passages_that_do_not_stay_in_the_history_do_not_cost_it() -> None:
+    """With passages in the last message only, all before it is read, and they are not written."""
+    session = Session()
+    for n in range(6):
+        history: list[Any] = []
+        for turn in range(8):
+            passages = [text(1000, f"passage{n}.{turn}.{i}") for i in range(2)]
+            question, answer = text(400, f"question{n}.{turn}"), text(400, f"answer{n}.{turn}")
+            record = session.send(ask(*history, user(*passages, question)), after=10.0)
+            history += [user(question), assistant(answer)]
+        assert record.cache_read_tokens >= 6 * 800
+    assert record.cache_write_tokens == 800

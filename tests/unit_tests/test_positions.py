@@ -57,7 +57,12 @@ CUTS: dict[str, tuple[dict[str, Any], int, list[tuple[int, str]]]] = {
     "a conversation": (
         ask(user("d", "?"), assistant("a"), user("?"), **LONG),
         0,
-        [(1, "tools"), (3, "system"), (4, "document"), (7, "turn")],
+        [(1, "tools"), (3, "system"), (4, "document"), (6, "history"), (7, "turn")],
+    ),
+    "an agent's turn": (
+        ask(user("?"), assistant("a"), user(tool_result())),
+        0,
+        [(3, "turn")],
     ),
     "a branch": (
         ask(user("d", "d", "d", "?")),
@@ -77,14 +82,24 @@ CUTS: dict[str, tuple[dict[str, Any], int, list[tuple[int, str]]]] = {
 def test_candidates(case: str) -> None:
     """The ends of what may come back as a whole are candidates, each once, in order."""
     request, seen, expected = CUTS[case]
-    cuts = cuts_of(read_converse(request), seen, branch=True)
+    cuts = cuts_of(read_converse(request), seen, last_role=None)
     assert [tuple(cut) for cut in cuts] == expected
 
 
 def test_a_conversation_that_goes_on_is_no_branch() -> None:
     """Where an earlier request ended and this one goes on, nothing branched off."""
     prefix = read_converse(ask(user("d", "?"), assistant("a"), user("?")))
-    assert [cut.role for cut in cuts_of(prefix, 2, branch=False)] == ["document", "turn"]
+    for role in ("turn", "question"):
+        roles = [cut.role for cut in cuts_of(prefix, 2, last_role=role)]
+        assert set(roles) - {"branch"} == {"document", "turn"}
+    assert "branch" not in [cut.role for cut in cuts_of(prefix, 2, last_role="turn")]
+
+
+def test_what_stood_before_a_message_that_did_not_stay_is_no_branch_but_history() -> None:
+    """The history is a candidate again, up to the last message, which will not stay either."""
+    prefix = read_converse(ask(user("q"), assistant("a"), user("q"), assistant("a"), user("d", "?")))
+    cuts = cuts_of(prefix, 2, last_role="history")
+    assert [tuple(cut) for cut in cuts] == [(4, "history"), (6, "turn")]
 
 
 def profile(model: str) -> ModelProfile:

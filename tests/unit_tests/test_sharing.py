@@ -179,7 +179,7 @@ def test_a_store_that_hangs_is_waited_for_once_and_then_left_alone() -> None:
     store.released.set()
 
 
-@pytest.mark.parametrize("raw", [None, b"", b"junk", b"\x09" * 24, b"\x01" * 23])
+@pytest.mark.parametrize("raw", [None, b"", b"junk", b"\x09" * 24, b"\x01" * 23, b"\x01" * 23 + b"\x07"])
 def test_what_is_not_a_record_is_no_record(raw: bytes | None) -> None:
     """Values of other programs or versions are ignored."""
     assert SharedRecord.unpack(raw) is None
@@ -193,7 +193,7 @@ def test_what_is_not_a_record_is_no_record(raw: bytes | None) -> None:
         st.integers(0, 2**32 - 1),
         st.integers(0, 2),
         st.sampled_from(["5m", "1h"]),
-        st.booleans(),
+        st.sampled_from(["branch", "turn", "history"]),
     )
 )
 def test_records_survive_the_store(record: SharedRecord) -> None:

@@ -49,16 +49,16 @@ def test_reads_earn_credit() -> None:
     assert limit(account, saving=900.0) >= before + 1800.0
 
 
-def test_missed_gains_give_a_second_chance_but_no_more() -> None:
-    """Writes that would have paid let a family begin again, with half a prompt at most."""
+def test_after_a_loss_there_is_another_try_once_in_a_while() -> None:
+    """What is allowed grows with the traffic: some 80 prompts pay for one more write."""
     account = Account()
-    before = limit(account)
-    account.miss(400.0)
-    assert limit(account) == pytest.approx(before + 400.0)
-    account.miss(1e9)
-    assert limit(account) == pytest.approx(before + PROMPT / 2)
-    account.miss(-1e12)
-    assert limit(account) == pytest.approx(before)
+    account.charge(prompt=PROMPT, saving=0.0)
+    account.risk(PROMPT)
+    account.settle(PROMPT)
+    assert limit(account) < PROMPT / 4
+    for _ in range(90):
+        account.charge(prompt=PROMPT, saving=0.0)
+    assert limit(account) > PROMPT / 4
 
 
 @given(
@@ -78,15 +78,15 @@ def test_an_adversary_who_never_repeats_costs_little(prompts: list[float], greed
     assert lost <= 0.003 * sum(prompts) + max(prompts) + 1e-6
 
 
-def test_three_hundred_prompts_stay_within_one_percent() -> None:
-    """The promise of at most 1 % above no caching holds from some hundreds of prompts on."""
+@pytest.mark.parametrize("prompts", [145, 300, 1_000])
+def test_many_prompts_stay_within_one_percent(prompts: int) -> None:
+    """The promise of at most 1 % above no caching holds from 143 prompts on."""
     account = Account()
     lost = 0.0
-    for _ in range(300):
+    for _ in range(prompts):
         premium = min(0.25 * PROMPT, max(0.0, limit(account)))
         account.charge(prompt=PROMPT, saving=0.0)
         account.risk(premium)
         account.settle(premium)
-        account.miss(-0.25 * PROMPT)
         lost += premium
-    assert lost <= 0.01 * 300 * PROMPT
+    assert lost <= 0.01 * prompts * PROMPT
