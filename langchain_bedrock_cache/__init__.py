@@ -15,7 +15,7 @@ General layout, each module importing only from those above it:
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
   `record_lines`, `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`, `chat_models`,
-  `invoke_chat_model`, `marks`, `messages`,
+  `invoke_chat_model`, `marks`, `messages`, `control_messages`,
   `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,

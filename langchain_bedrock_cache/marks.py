@@ -51,6 +51,15 @@ def new_point(ttl: CacheTTL = "5m") -> dict[str, Any]:
     return {_POINT: {"type": "default"} if ttl == "5m" else {"type": "default", "ttl": ttl}}
 
 
+def new_control(ttl: CacheTTL = "5m") -> dict[str, Any]:
+    """Return Anthropic's `cache_control` for a block or tool.
+
+    Args:
+        ttl: Its lifetime; five minutes are left out, since old models refuse the field.
+    """
+    return {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": ttl}
+
+
 def is_point(block: object) -> bool:
     """Whether a block (or tool) is a cache point and nothing else, wrapped by LangChain or not."""
     if not isinstance(block, Mapping):

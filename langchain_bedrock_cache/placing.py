@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner
+from langchain_bedrock_cache.control_messages import ControlConversation
 from langchain_bedrock_cache.converse import Request, has_points, read_converse, write_points
 from langchain_bedrock_cache.messages import Conversation
 from langchain_bedrock_cache.plan import PlannedPoint
@@ -20,7 +21,7 @@ ANY_CLAUDE = "anthropic.claude-opus-5"
 
 
 def points_for(
-    conversation: Conversation,
+    conversation: Conversation | ControlConversation,
     *,
     model: str | None,
     tools_ttl: CacheTTL | None,
@@ -30,7 +31,8 @@ def points_for(
     """Decide where the cache points of a conversation go.
 
     Args:
-        conversation: Its marks are kept, but moved to where Bedrock accepts them.
+        conversation: In either dialect. Its marks are kept, but moved to where Bedrock accepts
+            them.
         model: Whose rules to follow; `None` for those that all Claude models share.
         tools_ttl: Lifetime of the point after the tools, which counts, too; `None` for no point.
         policy: What the user wants.
@@ -62,7 +64,7 @@ def points_for(
 
 
 def _settled(
-    conversation: Conversation, prefix: Prefix, profile: ModelProfile | None
+    conversation: Conversation | ControlConversation, prefix: Prefix, profile: ModelProfile | None
 ) -> dict[int, CacheTTL]:
     """Move each mark back to where Bedrock accepts a point and the messages can hold it.
 

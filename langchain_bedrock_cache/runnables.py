@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import filterfalse
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
@@ -18,13 +18,17 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from langchain_bedrock_cache.caching import CallPlanner
-from langchain_bedrock_cache.marks import is_point, new_point
+from langchain_bedrock_cache.control_messages import ControlConversation
+from langchain_bedrock_cache.marks import is_point, new_control, new_point
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.messages import Conversation
 from langchain_bedrock_cache.placing import ANY_CLAUDE, points_for
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.profiles import CacheTTL, base_model_id
 from langchain_bedrock_cache.splitting import MARKER, SplitChatPromptTemplate, split_prompt
+
+Dialect = Literal["cachePoint", "cache_control"]
+"""How cache points are spelled in messages: as blocks of their own, or on the blocks they end."""
 
 
 class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMessage]]):
@@ -46,6 +50,7 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
             accepts, with the lowest minimum of all, 512 tokens.
         tools_ttl: Lifetime of the point that `cached_tools` places. Points for an hour are added
             only if this is `"1h"`, or `None` (there is no such point) and the model is named.
+        dialect: `"cache_control"` for `ChatAnthropicBedrock`, whose blocks carry their points.
 
     Example:
         ```python
@@ -57,6 +62,7 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
     memory: PrefixMemory | None = Field(default=None, exclude=True, repr=False)
     model: str | None = None
     tools_ttl: CacheTTL | None = "5m"
+    dialect: Dialect = "cachePoint"
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -111,8 +117,12 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
     def _transformed(self, given: LanguageModelInput) -> list[BaseMessage]:
         if isinstance(given, _Transformed):  # planning it again would count it as a second request
             return given
-        base_model = base_model_id(self.model or ANY_CLAUDE)
-        conversation = Conversation(_messages_of(given), model_id=base_model or "")
+        base_model = base_model_id(self.model or ANY_CLAUDE) or ""
+        conversation: Conversation | ControlConversation
+        if self.dialect == "cache_control":
+            conversation = ControlConversation(_messages_of(given), model_id=base_model)
+        else:
+            conversation = Conversation(_messages_of(given), model_id=base_model)
         points = points_for(
             conversation,
             model=self.model,
@@ -144,7 +154,11 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
 
 
 def cached_tools(
-    tools: Sequence[Any], *, ttl: CacheTTL | None = None, sort: bool = False
+    tools: Sequence[Any],
+    *,
+    ttl: CacheTTL | None = None,
+    sort: bool = False,
+    dialect: Dialect = "cachePoint",
 ) -> list[Any]:
     """Return tools for `bind_tools` with a cache point after the last one.
 
@@ -158,6 +172,8 @@ def cached_tools(
             longer; if you say `"1h"`, say `CachePointTransformer(tools_ttl="1h")` as well.
         sort: Whether to sort the tools by name, for tools that come in no order of their own. Of
             their own cache points only the last one is kept then.
+        dialect: `"cache_control"` for `ChatAnthropicBedrock` and `ChatBedrock`: the last tool
+            carries the point.
 
     Raises:
         CachePolicyError: If the ttl is unknown.
@@ -166,7 +182,24 @@ def cached_tools(
     if sort:
         end = [*filter(is_point, tools)][-1:] or end
         cached = sorted(filterfalse(is_point, tools), key=_tool_name)
+    if dialect == "cache_control":
+        return _controlled([*filterfalse(is_point, cached)], ttl or "5m")
     return [*cached, *end] if cached and not is_point(cached[-1]) else cached
+
+
+def _controlled(tools: list[Any], ttl: CacheTTL) -> list[Any]:
+    """Return tools with `cache_control` on the last one, unless it has its own."""
+    if not tools:
+        return tools
+    last = tools[-1]
+    if not isinstance(last, dict) or "function" in last or "parameters" in last:
+        function = convert_to_openai_tool(last)["function"]
+        last = {
+            "name": function["name"],
+            "description": function.get("description") or function["name"],
+            "input_schema": function["parameters"],
+        }
+    return [*tools[:-1], {"cache_control": new_control(ttl), **last}]
 
 
 class _Transformed(list[BaseMessage]):

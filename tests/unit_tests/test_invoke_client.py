@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
@@ -41,6 +44,7 @@ from langchain_bedrock_cache.exceptions import (
 
 LONG = ask(user(text(2000), "?"), system=[text(2000)])
 BODY = native(LONG)["body"]
+HAIKU_35 = "anthropic.claude-3-5-haiku-20241022-v1:0"
 
 
 @pytest.fixture
@@ -49,7 +53,7 @@ def client(emulator: BedrockEmulator, memory: PrefixMemory) -> Any:
     return cached_client(emulator.client(), memory=memory)
 
 
-def echo(answer: bytes = b"{}") -> tuple[Any, list[Any]]:
+def echo(answer: bytes = b"{}", **more: str) -> tuple[Any, list[Any]]:
     """Return a real client that is always answered the same, and the list of what it has sent."""
     sent: list[Any] = []
 
@@ -57,7 +61,7 @@ def echo(answer: bytes = b"{}") -> tuple[Any, list[Any]]:
         sent.append(request)
         raw: Any = io.BytesIO(answer)
         raw.stream = lambda *_a, **_k: iter([answer])
-        headers: Any = {"content-type": "application/json"}
+        headers: Any = {"content-type": "application/json", **more}
         return AWSResponse(request.url, 200, headers, raw)
 
     plain = new_client(region="us-east-1")
@@ -247,6 +251,36 @@ def test_usage_comes_from_wherever_it_is(body: Any, headers: Any, expected: Any)
     names = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
     assert tuple(usage[name] for name in names) == expected
     assert json.loads(response["body"].read()) == body
+
+
+RECORDED = os.environ.get("BEDROCK_CACHE_RECORDED", "")
+
+
+@pytest.mark.skipif(
+    not RECORDED, reason="BEDROCK_CACHE_RECORDED does not name the folder of recorded traffic"
+)
+def test_recorded_answers_are_read() -> None:
+    """What Bedrock answered in 2025 says what was written, then read; body and headers agree."""
+    path = Path(RECORDED) / "openllmetry_invoke_model_claude_3_5_haiku.yaml"
+    usages = []
+    for interaction in yaml.safe_load(path.read_text(encoding="utf-8"))["interactions"]:
+        raw = interaction["response"]["body"]["string"].encode()
+        counted = {
+            name.lower(): values[0]
+            for name, values in interaction["response"]["headers"].items()
+            if name.startswith("X-Amzn-Bedrock")
+        }
+        body = interaction["request"]["body"]
+        for answer, headers in ((raw, {}), (raw, counted), (b"{}", counted)):
+            client = cached_client(echo(answer, **headers)[0], memory=PrefixMemory())
+            response = client.invoke_model(modelId=HAIKU_35, body=body)
+            assert response["body"].read() == answer
+            usages.append(response["ResponseMetadata"]["ConverseUsage"])
+    assert len(usages) == 6
+    written, read = usages[0], usages[3]
+    assert usages == [written] * 3 + [read] * 3
+    assert (written["cacheWriteInputTokens"], written["cacheReadInputTokens"]) == (18131, 0)
+    assert (read["cacheWriteInputTokens"], read["cacheReadInputTokens"]) == (0, 18131)
 
 
 def test_the_lifetime_of_writes_is_known(client: Any) -> None:
