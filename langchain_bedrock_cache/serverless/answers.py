@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # heavy imports
     from langchain_aws import ChatBedrockConverse
     from langchain_core.documents.base import Blob
     from langchain_core.messages import AIMessage
+    from langchain_core.runnables import Runnable
 
     from langchain_bedrock_cache.rag.cached_documents import CachedDocuments
 
@@ -105,7 +106,16 @@ class DocumentAnswers:
                 if refusal_of(error) is None:
                     raise
                 _logger.warning("Bedrock refused a cache point; asking again without any.")
-        return self._model.invoke(self._uncached(document, request.question))
+        return self._unplanned().invoke(self._uncached(document, request.question))
+
+    def _unplanned(self) -> Runnable[Any, AIMessage]:
+        """Return the model without a planner, which might add points of its own."""
+        from langchain_bedrock_cache.chat_models import ChatBedrockCached  # noqa: PLC0415 - heavy
+        from langchain_bedrock_cache.policy import CachePolicy  # noqa: PLC0415 - heavy
+
+        if isinstance(self._model, ChatBedrockCached):
+            return self._model.bind(cache_policy=CachePolicy.off())
+        return self._model
 
     def _documents(self, document: str | Blob) -> CachedDocuments:
         from langchain_bedrock_cache.documents import CachedDocuments  # noqa: PLC0415 - heavy

@@ -44,13 +44,13 @@ def container_answers() -> DocumentAnswers:
         raise DeploymentError(msg) from error
     model = ChatBedrockCached(
         model_id=settings.model,
-        base_model_id=settings.base_model,
         max_tokens=settings.max_tokens,
         client=client,
         bedrock_client=client,  # or langchain-aws would make one for the control plane
         # The points after instructions and document are ours. Containers do not know of each
         # other's traffic, so the planner has nothing to learn from here.
         cache_policy=CachePolicy(sections=()),
+        **({"base_model_id": settings.base_model} if settings.base_model else {}),
     )
     return DocumentAnswers(
         model,

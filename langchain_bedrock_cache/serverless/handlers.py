@@ -60,9 +60,9 @@ def create_handler(
 ) -> Handler:
     """Return a handler like `handler` that answers with a model of your own.
 
-    Make it once, outside of the function Lambda calls. A `ChatBedrockCached` whose
-    `prefix_memory=PrefixMemory(store=..., store_key=...)` shares what all containers know needs no
-    `CachePolicy(sections=())`; without a store the points of this handler are enough.
+    Make it once, outside of the function Lambda calls. The points after instructions and document
+    need no memory, and `CachePolicy(sections=())` adds no others. Containers share what a planner
+    learns only through a store: `ChatBedrockCached(prefix_memory=PrefixMemory(store=...))`.
 
     Args:
         model: `ChatBedrockConverse` or `ChatBedrockCached`.
