@@ -16,8 +16,10 @@ from dataclasses import dataclass
 # prompt, but for the second chance below.
 _LOSS_SHARE = 0.003
 _OPENING_PROMPTS = 1.0
-# Gains that writes would have brought, had they been affordable, count as well once they outweigh
-# what was lost, up to this many prompts: enough to begin again, with real gains to prove them.
+# Gains that writes would have brought, had they been affordable, count as well, up to half a
+# prompt: enough to begin again, with real gains to prove them. They must be more than twice what
+# was lost: traffic that would earn about what it costs needs no second chance.
+_PROOF = 2.0
 _MISSED_PROMPTS = 0.5
 
 
@@ -53,7 +55,8 @@ class Account:
         spent = self.spent + prompt
         average = spent / (self.prompts + 1)
         loss = self.net_loss + self.open_premium - saving
-        loss -= min(max(self.missed_gain - max(loss, 0.0), 0.0), _MISSED_PROMPTS * average)
+        proven = self.missed_gain - _PROOF * max(loss, 0.0)
+        loss -= min(max(proven, 0.0), _MISSED_PROMPTS * average)
         own = _LOSS_SHARE * spent + _OPENING_PROMPTS * average - loss
         if self.parent is None:
             return own

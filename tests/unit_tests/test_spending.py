@@ -49,6 +49,22 @@ def test_reads_earn_credit() -> None:
     assert limit(account, saving=900.0) >= before + 1800.0
 
 
+def test_missed_gains_give_a_second_chance_once_they_are_twice_the_loss() -> None:
+    """Writes that would have paid let a family begin again, with half a prompt at most."""
+    account = Account()
+    account.risk(PROMPT / 2)
+    account.settle(PROMPT / 2)
+    before = limit(account)
+    account.miss(PROMPT)
+    assert limit(account) == pytest.approx(before)
+    account.miss(PROMPT / 4)
+    assert limit(account) == pytest.approx(before + PROMPT / 4)
+    account.miss(1e9)
+    assert limit(account) == pytest.approx(before + PROMPT / 2)
+    account.miss(-1e12)
+    assert limit(account) == pytest.approx(before)
+
+
 def test_after_a_loss_there_is_another_try_once_in_a_while() -> None:
     """What is allowed grows with the traffic: some 80 prompts pay for one more write."""
     account = Account()
