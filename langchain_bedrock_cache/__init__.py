@@ -7,21 +7,20 @@ General layout, each module importing only from those above it:
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
-  `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`, `changes`, `sent_requests`, `shared_prefixes`,
-  `batch_context`,
-  `single_flight`, `calls`, `addressing`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
+  `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`,
+  `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
+  `addressing`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
   `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
   `record_lines`, `json_lines`, `telemetry`
-* LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`, `chat_models`,
-  `invoke_chat_model`, `marks`, `messages`, `control_messages`,
-  `splitting`, `placing`, `runnables`, `rag`, `documents`, `middleware`
+* LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`,
+  `chat_models`, `invoke_chat_model`, `marks`, `messages`, `control_messages`, `splitting`,
+  `placing`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
-* operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`, `simulate`,
-  `permissions`, `cloudwatch`, `serverless`,
-  `wrong_forms`, `explain`, `demo`, `testing`,
-  `pytest_plugin`, `compatibility`, `probe`, `commands`
+* operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`,
+  `simulate`, `permissions`, `cloudwatch`, `serverless`, `wrong_forms`, `explain`, `demo`,
+  `testing`, `pytest_plugin`, `compatibility`, `probe`, `commands`
 """
 
 from __future__ import annotations

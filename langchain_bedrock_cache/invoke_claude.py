@@ -229,7 +229,6 @@ def _unmark(block: Any) -> Any:
 
 
 CLAUDE = Dialect(
-    name="claude",
     tools_in=("tools",),
     mark=_mark,
     unmark=_unmark,

@@ -107,7 +107,6 @@ def _unmark(block: Any) -> Any:
 
 
 NOVA = Dialect(
-    name="nova",
     tools_in=("toolConfig", "tools"),
     mark=_mark,
     unmark=_unmark,

@@ -22,7 +22,6 @@ class Dialect:
     """How a family of models spells blocks and cache points in the bodies of InvokeModel.
 
     Attributes:
-        name: Of the family.
         tools_in: Path of the tools in the body.
         mark: Returns a block that has no point with one, of the given lifetime; it says so even
             of the default one if the second argument is true.
@@ -30,7 +29,6 @@ class Dialect:
         new_text: Returns a block of text.
     """
 
-    name: str
     tools_in: tuple[str, ...]
     mark: Callable[[Any, CacheTTL, bool], Any]
     unmark: Callable[[Any], Any]
@@ -74,7 +72,7 @@ class InvokeView:
     Attributes:
         body: The decoded body; never modified.
         request: `system`, `messages`, `toolConfig` and what else enters the prompt.
-        dialect: Of the body.
+        dialect: That of the body's model family.
         origins: What the blocks of `request` stand for, by their identity.
         hint: `cache_control` beside the blocks, which Bedrock refuses and which is taken as a hint.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,8 @@ from langchain_bedrock_cache.calls import CallOptions, PreparedCall
 from langchain_bedrock_cache.invoke_model import encoded
 from langchain_bedrock_cache.invoke_view import InvokeView
 from langchain_bedrock_cache.plan import CachePlan
+
+_logger = logging.getLogger(__name__)
 
 # Whether the two APIs build the same prompt of the same conversation is not known (one measurement
 # says yes, one no), so nothing that was written through one is expected to be read by the other.
@@ -49,11 +52,15 @@ class Outgoing:
         if self.invoke is None:
             return call.request if self.is_readable else {**self.given, **_model_id(call.request)}
         arguments = {**self.given, **_model_id(call.request)}
-        body = self.invoke.body_of(call.request, states_ttl=_states_ttl(call, options))
-        if self.invoke.hint is not None and _is_planned(call):
-            body = dict(self.invoke.body if body is None else body)
-            del body["cache_control"]  # Bedrock takes it on blocks only
-        return arguments if body is None else {**arguments, "body": encoded(body)}
+        try:
+            body = self.invoke.body_of(call.request, states_ttl=_states_ttl(call, options))
+            if self.invoke.hint is not None and _is_planned(call):
+                body = dict(self.invoke.body if body is None else body)
+                del body["cache_control"]  # Bedrock takes it on blocks only
+            return arguments if body is None else {**arguments, "body": encoded(body)}
+        except Exception:  # caching is never the reason a request fails
+            _logger.exception("A body could not be written; it is sent without added cache points.")
+            return arguments
 
     def unplanned(self, request: dict[str, Any]) -> PreparedCall:
         """Return the call that sends the request as it is, unread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -464,6 +465,22 @@ def test_the_two_apis_share_nothing(emulator: BedrockEmulator, client: Any) -> N
     assert reads[0] == 0
     assert reads[1] >= 4000
     assert len({tuple(points) for points in map(native_points, emulator.requests[2:])}) == 1
+
+
+def test_a_view_that_cannot_be_written_back_is_sent_as_it_came(
+    emulator: BedrockEmulator, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever planning makes of a view, the body that was given can always be sent."""
+    prepare = client.planner.prepare
+
+    def unwritable(*args: Any) -> Any:
+        call = prepare(*args)
+        return replace(call, request={**call.request, "messages": [{"content": [{"new": 1}]}]})
+
+    client.planner.prepare = unwritable
+    client.invoke_model(modelId=CLAUDE, body=BODY)
+    assert emulator.requests == (json.loads(BODY),)
+    assert "could not be written" in caplog.text
 
 
 json_values = st.recursive(
