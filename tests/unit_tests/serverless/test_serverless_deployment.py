@@ -166,6 +166,9 @@ def test_models_behind_arns() -> None:
     ]
     with pytest.raises(DeploymentError, match="base_model"):
         deployment_template(model=PROFILE)
+    custom = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abc"
+    template = deployment_template(model=custom)
+    assert allowed(template, "AnswerRole")["bedrock:InvokeModel"] == [custom]
     foundation = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0"
     template = deployment_template(model=foundation)
     assert allowed(template, "AnswerRole")["bedrock:InvokeModel"] == [foundation]
