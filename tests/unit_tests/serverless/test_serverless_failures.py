@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -51,7 +52,10 @@ def test_failures_of_s3(operation: str, code: str, kind: type[ServerlessError]) 
         "s3", region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="secret"
     )
     storage, location = Storage(client), Location.of(URI, field="document")
-    call = {"get_object": storage.read, "put_object": lambda at: storage.write(at, "text")}
+    call: dict[str, Callable[[Location], object]] = {
+        "get_object": storage.read,
+        "put_object": lambda at: storage.write(at, "text"),
+    }
     with Stubber(client) as stub:
         stub.add_client_error(operation, service_error_code=code)
         with pytest.raises(kind) as raised:
