@@ -5,7 +5,7 @@ General layout, each module importing only from those above it:
 * facts: `exceptions`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
-  `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
+  `choices`, `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
   `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`,
   `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,

@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, cast
+from typing import cast
 
+from langchain_bedrock_cache.choices import (
+    NEVER,
+    Choice,
+    Segment,
+    affordable_choice,
+    best_choice,
+    premium_of,
+    stakes_of,
+)
 from langchain_bedrock_cache.plan import CachePlan, PlannedPoint, SkippedPoint, SkipReason
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.positions import (
@@ -20,32 +29,15 @@ from langchain_bedrock_cache.positions import (
 )
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
-from langchain_bedrock_cache.sighting import SeenCut, Sighting
+from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
-from langchain_bedrock_cache.waiting import Missed, Stake
+from langchain_bedrock_cache.waiting import Missed
 
 # Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
 # since only one measurement tells where the edge is (21 hit, 22 missed).
 _LOOKBACK_RESERVE = 1
 # More than these never fit beside the end of what is written.
 _SPARE_POINTS = 3
-
-
-class _Segment(NamedTuple):
-    """Blocks from the end of the previous segment to the legal place of a point, not cached yet."""
-
-    cut: SeenCut
-    end: int
-    tokens: float
-    costs: OptionCosts
-
-
-class _Choice(NamedTuple):
-    """What to write: segments before `hour` for an hour, from there before `end` for 5 minutes."""
-
-    hour: int
-    end: int
-    reason: SkipReason | None = None
 
 
 def plan(
@@ -100,12 +92,12 @@ class _Planner:
         if self.policy.mode == "fixed":
             best = choice = self._fixed_choice(segments)
         else:
-            best = choice = self._best_choice(segments, float("inf"))
+            best = choice = best_choice(segments)
             limit = self.sighting.account.affordable(
                 saving=saving, prompt=self.tokens(len(self.prefix))
             )
-            if self._premium(segments, best) > limit:
-                choice = self._best_choice(segments, limit)._replace(reason="loss_limit")
+            if premium_of(segments, best, self.prices) > limit:
+                choice = affordable_choice(segments, best, self.prices, limit=limit)
         points = self._select(self._wanted(segments, choice), kept)
         last = max((p.position for p in points), default=0)
         return CachePlan(
@@ -113,7 +105,7 @@ class _Planner:
             skipped=self._skipped(points, segments, choice),
             expected_read_tokens=round(self.tokens(self.live)) if points else 0,
             expected_write_tokens=round(max(0.0, self.tokens(last) - self.tokens(self.live))),
-            stakes=self._stakes(segments, choice),
+            stakes=stakes_of(segments, choice, self.prices),
             missed=self._missed(segments, best) if best != choice or self._is_behind() else None,
             saving=saving if points else 0.0,
         )
@@ -131,13 +123,13 @@ class _Planner:
             and is_legal(self.prefix, position, self.profile)
         )
 
-    def _segments(self, base: int) -> list[_Segment]:
+    def _segments(self, base: int) -> list[Segment]:
         """Split what is not in the cache at the candidate positions.
 
         An entry exists only where a point can stand. Blocks in front of a candidate that takes
         none (too short, illegal, left out by the policy) count with the next one that does.
         """
-        segments: list[_Segment] = []
+        segments: list[Segment] = []
         previous = base
         for cut in self.sighting.cuts:
             end = legal_at_or_before(
@@ -149,73 +141,37 @@ class _Planner:
                 continue
             costs = option_costs(cut.chances, self.prices, after_pause=cut.paused)
             tokens = self.tokens(end) - self.tokens(previous)
-            segments.append(_Segment(cut, end, tokens, self._allowed(costs, end)))
+            segments.append(Segment(cut, end, tokens, self._allowed(costs, end)))
             previous = end
         return segments
 
     def _allowed(self, costs: OptionCosts, end: int) -> OptionCosts:
         """Price out the lifetimes that policy, model or an earlier point of the user rule out."""
         wanted = self.policy.ttl_for(self.prefix.section(end))
-        never = float("inf")
         short_mark = any(m.ttl == "5m" for m in self.prefix.marks)
         no_hour = "1h" not in self.profile.ttls or wanted == "5m" or short_mark
         no_five = wanted == "1h" and not no_hour
         return OptionCosts(
             costs.none,
-            never if no_five else costs.write_5m,
-            never if no_hour else costs.write_1h,
+            NEVER if no_five else costs.write_5m,
+            NEVER if no_hour else costs.write_1h,
         )
 
-    def _best_choice(self, segments: Sequence[_Segment], limit: float) -> _Choice:
-        """Find the cheapest way to write a first part for 1h, a second for 5m, and the rest not.
-
-        What is written is always a prefix, and longer lifetimes come first, so two borders say it
-        all. The premium must keep to the limit.
-        """
-        n = len(segments)
-        hours, fives, nones = ([0.0] * (n + 1) for _ in range(3))
-        for i, s in enumerate(segments):
-            hours[i + 1] = hours[i] + s.tokens * s.costs.write_1h
-            fives[i + 1] = fives[i] + s.tokens * s.costs.write_5m
-            nones[i + 1] = nones[i] + s.tokens * s.costs.none
-        best, lowest = _Choice(0, 0, "not_worth_it"), nones[n]
-        for end in range(1, n + 1):
-            for hour in range(end + 1):
-                cost = nones[n] - nones[end] + hours[hour]
-                cost += fives[end] - fives[hour] if hour < end else 0.0
-                choice = _Choice(hour, end)
-                if cost < lowest and self._premium(segments, choice) <= limit:
-                    best, lowest = choice, cost
-        return best
-
-    def _fixed_choice(self, segments: Sequence[_Segment]) -> _Choice:
+    def _fixed_choice(self, segments: Sequence[Segment]) -> Choice:
         """Write up to the last section that the policy names, with the lifetimes it names."""
         hour = end = 0
         for i, s in enumerate(segments, 1):
             if s.cut.position == last_in_section(self.prefix, self.prefix.section(s.cut.position)):
                 end = i
-                if s.costs.write_5m == float("inf"):
+                if s.costs.write_5m >= NEVER:
                     hour = i
-        return _Choice(hour, end, None if end else "too_short")
-
-    def _premium(self, segments: Sequence[_Segment], choice: _Choice) -> float:
-        """Return what a choice costs above the input price, in tokens."""
-        return sum(s.premium for s in self._stakes(segments, choice).values())
-
-    def _stakes(self, segments: Sequence[_Segment], choice: _Choice) -> dict[int, Stake]:
-        _, five, hour = self.prices
-        return {
-            s.cut.position: Stake("1h", s.tokens * (hour - 1.0))
-            if i < choice.hour
-            else Stake("5m", s.tokens * (five - 1.0))
-            for i, s in enumerate(segments[: choice.end])
-        }
+        return Choice(hour, end, None if end else "too_short")
 
     def _is_behind(self) -> bool:
         """Whether writes that were too risky would now be read."""
         return self.sighting.would_live > self.live
 
-    def _missed(self, segments: Sequence[_Segment], best: _Choice) -> Missed:
+    def _missed(self, segments: Sequence[Segment], best: Choice) -> Missed:
         """Return what the best choice would do now, had it always been affordable."""
         would = self.sighting.would_live
         read_more = self.tokens(would) - self.tokens(self.live)
@@ -232,7 +188,7 @@ class _Planner:
             entries.setdefault(would, next(iter(entries.values()), "5m"))
         return Missed(entries, gain)
 
-    def _wanted(self, segments: Sequence[_Segment], choice: _Choice) -> list[tuple[int, CacheTTL]]:
+    def _wanted(self, segments: Sequence[Segment], choice: Choice) -> list[tuple[int, CacheTTL]]:
         """Return the wanted points, most important first.
 
         The end of what is written; the longest live entry, if no later point finds it; where
@@ -281,7 +237,7 @@ class _Planner:
         return place if place and self._usable(place) else 0
 
     def _spare(
-        self, segments: Sequence[_Segment], choice: _Choice, taken: Mapping[int, CacheTTL]
+        self, segments: Sequence[Segment], choice: Choice, taken: Mapping[int, CacheTTL]
     ) -> dict[int, CacheTTL]:
         """Return the ends of the last messages within what is written, latest first."""
         if not choice.end or self.policy.mode == "fixed":
@@ -307,7 +263,7 @@ class _Planner:
         return tuple(sorted(points, key=lambda p: p.position))
 
     def _skipped(
-        self, points: Sequence[PlannedPoint], segments: Sequence[_Segment], choice: _Choice
+        self, points: Sequence[PlannedPoint], segments: Sequence[Segment], choice: Choice
     ) -> tuple[SkippedPoint, ...]:
         pointed = {p.place.section for p in points}
         skipped = []
@@ -318,7 +274,7 @@ class _Planner:
         return tuple(skipped)
 
     def _why_not(
-        self, section: Section, segments: Sequence[_Segment], choice: _Choice
+        self, section: Section, segments: Sequence[Segment], choice: Choice
     ) -> tuple[SkipReason, str]:
         end = last_in_section(self.prefix, section)
         candidates = {s.cut.position for s in segments}
@@ -357,5 +313,3 @@ def _fits(points: Iterable[PlannedPoint], position: int, ttl: CacheTTL) -> bool:
         if point.position > position and point.ttl == "1h" and ttl == "5m":
             return False
     return True
-
-
