@@ -74,7 +74,7 @@ def sharing_memory(clock: Callable[[], float], *, store: BaseStore[str, bytes]) 
     """
     memory = PrefixMemory(clock=clock, store=store)
     if memory.shared:
-        memory.shared._monotonic = clock  # noqa: SLF001
+        memory.shared._monotonic = clock
     return memory
 
 
