@@ -29,7 +29,7 @@ from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.recent_readings import RecentReadings
-from langchain_bedrock_cache.refusals import Refusal, RefusalBook
+from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refuser
 from langchain_bedrock_cache.rollout import OUTSIDE, first_message, in_rollout
 from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting
@@ -181,9 +181,10 @@ class CallPlanner:
         added = {p.place.section for p in call.plan.points if p.origin == "planner"}
         if call.profile is None or not added:
             return None
-        self._refusals.add(call.profile, refusal, placed=added)
+        who = _refuser(call, call.profile)
+        self._refusals.add(who, refusal, placed=added)
         self._notices.once(
-            f"refused:{call.profile.id}:{refusal.section}",
+            f"refused:{who}:{refusal.section}",
             f"Bedrock refused a cache point for {call.profile.id} ({refusal.message!r}). The call "
             "was sent again without added points; none is added there for the next hour. If this "
             "goes on, leave the section out: CachePolicy(sections=...).",
@@ -201,7 +202,7 @@ class CallPlanner:
     def reopen(self, call: PreparedCall, refusal: Refusal) -> None:
         """Take back what `without_points` noted: without points the call was refused as well."""
         if call.profile is not None:
-            self._refusals.remove(call.profile, refusal)
+            self._refusals.remove(_refuser(call, call.profile), refusal)
 
     def _plan(
         self,
@@ -216,7 +217,8 @@ class CallPlanner:
         check_marks(prefix, profile, is_native=options.is_native)
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())
-        policy = self._with_open_sections(policy, profile)
+        who = refuser(model_id, profile, locality=options.locality)
+        policy = self._with_open_sections(policy, who)
         if prefix.marks and profile.ttls == ("5m",):
             original = converse.without_stated_ttls(original)
         patience = policy.single_flight_seconds
@@ -277,9 +279,9 @@ class CallPlanner:
         )
         return call, sighting
 
-    def _with_open_sections(self, policy: CachePolicy, profile: ModelProfile) -> CachePolicy:
+    def _with_open_sections(self, policy: CachePolicy, who: str) -> CachePolicy:
         """Return the policy without the sections that are closed to added points."""
-        shut = {s for s in policy.sections if self._refusals.refused(profile, s)}
+        shut = {s for s in policy.sections if self._refusals.refused(who, s)}
         if policy.tenant is not None:
             shut.add("tools")  # what ends there comes before the salt
         if not shut:
@@ -352,6 +354,11 @@ class CallPlanner:
         as_it_is = unplanned(request, reason="unsupported_model", detail=message)
         behind = _model_behind(model_id, options)
         return PreparedCall(request=request, original=request, plan=as_it_is, model=behind)
+
+
+def _refuser(call: PreparedCall, profile: ModelProfile) -> str:
+    model_id = str(call.request.get("modelId") or "")
+    return refuser(model_id, profile, locality=call.locality)
 
 
 def _model_behind(model_id: str, options: CallOptions) -> str | None:

@@ -224,7 +224,7 @@ class CachedClient:
         try:
             return call, send(**outgoing.arguments(call, options))
         except Exception as error:
-            refusal = refusal_of(error)
+            refusal = refusal_of(error, placed=len(call.plan.added()))
             retry = self.planner.without_points(call, refusal) if refusal else None
             if retry is None:
                 self.planner.failed(call)
@@ -236,7 +236,8 @@ class CachedClient:
         try:
             return retry, send(**outgoing.arguments(retry, options))
         except Exception as error:
-            if first_refusal and refusal_of(error):  # it was never about our points
+            # It was never about our points.
+            if first_refusal and refusal_of(error, placed=len(call.plan.added())):
                 self.planner.reopen(call, first_refusal)
             raise
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.profiles import ModelProfile, Section
 
 # After this long a refusal is forgotten and the placement tried again: accounts are granted
@@ -29,7 +30,11 @@ _TOO_OLD = re.compile(
     r"Unknown parameter in (?:messages\[\d+\]\.content|system|toolConfig\.tools)\[\d+\]"
     r'(?:: "cachePoint"|\.cachePoint: "ttl")'
 )
+# What Nova says of several points at once: how many blocks do not fit its schema, not which.
+_VIOLATIONS = re.compile(r"\b(\d+) schema violations found")
 _TOOLS = re.compile(r"toolConfig/tools|\btools\.\d+")
+# Of the kinds of address that do not name their model, these are the model as all others call it.
+_ON_DEMAND_KINDS = frozenset({"application-inference-profile", "prompt-router"})
 _CODES = frozenset({"ValidationException", "AccessDeniedException"})
 
 
@@ -41,12 +46,14 @@ class Refusal:
     message: str
 
 
-def refusal_of(error: Exception) -> Refusal | None:
+def refusal_of(error: Exception, *, placed: int = 0) -> Refusal | None:
     """Return what a failed call says about cache points; `None` if it is about anything else.
 
     Args:
         error: What the boto3 client raised; `ParamValidationError` of a botocore too old to know
             `cachePoint` or its `ttl` counts as well.
+        placed: How many points were added to the request. Where Nova only counts what it does not
+            take, more than that cannot all be about them, and the call fails without them, too.
     """
     message = str(error)
     response: Any = getattr(error, "response", None)
@@ -62,39 +69,58 @@ def refusal_of(error: Exception) -> Refusal | None:
         return Refusal(None, message) if old else None
     if _CACHE_POINT.search(message) or _FIELD_REQUIRED.search(message):
         return Refusal("tools" if _TOOLS.search(message) else "messages", message)
+    counted = _VIOLATIONS.search(message)
+    if counted and int(counted[1]) <= placed:
+        return Refusal(None, message)
     return None
 
 
+def refuser(model_id: str, profile: ModelProfile, *, locality: str) -> str:
+    """Return for whom a refusal speaks: a model in one place, or one address of its own kind.
+
+    Provisioned throughput, custom and imported models may refuse what the same model takes on
+    demand; and what an account may do differs between Regions.
+
+    Args:
+        model_id: As sent.
+        profile: The model behind it.
+        locality: Of the call.
+    """
+    address = parse_address(model_id)
+    is_on_demand = address.names_its_model or address.kind in _ON_DEMAND_KINDS
+    return f"{profile.id if is_on_demand else model_id}@{locality}"
+
+
 class RefusalBook:
-    """Remembers per model which sections refuse points; thread-safe."""
+    """Remembers who refuses points in which sections (see `refuser`); thread-safe."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._until: dict[tuple[str, Section | None], float] = {}
         self._lock = threading.Lock()
 
-    def add(self, profile: ModelProfile, refusal: Refusal, *, placed: set[Section]) -> None:
+    def add(self, who: str, refusal: Refusal, *, placed: set[Section]) -> None:
         """Remember a refusal.
 
         Args:
-            profile: The model.
-            refusal: What it said.
+            who: See `refuser`.
+            refusal: What was said.
             placed: Sections in which points had been added; a refusal in a section without any
                 closes all of them, since its text cannot be trusted.
         """
         section = refusal.section if refusal.section in placed else None
         with self._lock:
-            self._until[profile.id, section] = self._clock() + _FORGET_AFTER_SECONDS
+            self._until[who, section] = self._clock() + _FORGET_AFTER_SECONDS
 
-    def remove(self, profile: ModelProfile, refusal: Refusal) -> None:
+    def remove(self, who: str, refusal: Refusal) -> None:
         """Forget a refusal that turned out to be about something else."""
         with self._lock:
             for section in (refusal.section, None):
-                self._until.pop((profile.id, section), None)
+                self._until.pop((who, section), None)
 
-    def refused(self, profile: ModelProfile, section: Section) -> bool:
-        """Whether points in a section of this model's requests were refused lately."""
+    def refused(self, who: str, section: Section) -> bool:
+        """Whether points in a section of such requests were refused lately."""
         if not self._until:
             return False
         now = self._clock()
-        return any(self._until.get((profile.id, s), now) > now for s in (section, None))
+        return any(self._until.get((who, s), now) > now for s in (section, None))

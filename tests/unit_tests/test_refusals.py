@@ -9,12 +9,18 @@ from botocore.exceptions import ClientError, ParamValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 from refusal_texts import OTHER_ERRORS, REFUSALS
-from wire import CLAUDE, HAIKU, POINT, ask, user
+from wire import CLAUDE, NOVA, POINT, ask, text, user
 
+from langchain_bedrock_cache import (
+    CachePolicy,
+    CacheSkippedWarning,
+    PrefixMemory,
+    cached_client,
+)
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.profiles import ModelProfile, Section, find_profile
-from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refusal_of
+from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refusal_of, refuser
 
 
 def client_error(code: str, message: str) -> ClientError:
@@ -104,22 +110,22 @@ BOTH: set[Section] = {"tools", "messages"}
 def test_a_refused_section_is_closed(
     clock: SimulatedClock, section: Section | None, placed: set[Section], closed: set[str]
 ) -> None:
-    """The named section is closed for this model; all are if nothing was placed in that one."""
+    """The named section is closed for who refused; all are if nothing was placed in that one."""
     book = RefusalBook(clock)
-    book.add(profile(CLAUDE), Refusal(section, "refused"), placed=placed)
+    book.add("a", Refusal(section, "refused"), placed=placed)
     sections: tuple[Section, ...] = ("tools", "system", "messages")
-    assert {s for s in sections if book.refused(profile(CLAUDE), s)} == closed
-    assert not any(book.refused(profile(HAIKU), s) for s in sections)
+    assert {s for s in sections if book.refused("a", s)} == closed
+    assert not any(book.refused("b", s) for s in sections)
 
 
 def test_a_refusal_is_forgotten_after_an_hour(clock: SimulatedClock) -> None:
     """Placement is tried again when accounts and models may have changed."""
     book = RefusalBook(clock)
-    book.add(profile(CLAUDE), Refusal("tools", "refused"), placed=BOTH)
+    book.add("a", Refusal("tools", "refused"), placed=BOTH)
     clock.advance(3599)
-    assert book.refused(profile(CLAUDE), "tools")
+    assert book.refused("a", "tools")
     clock.advance(1)
-    assert not book.refused(profile(CLAUDE), "tools")
+    assert not book.refused("a", "tools")
 
 
 @given(message=st.text(), code=st.sampled_from(["ValidationException", "ThrottlingException", ""]))
@@ -138,3 +144,67 @@ def test_tool_results_are_not_named_like_tools() -> None:
     """`tool_result` in a pointer is a place in messages."""
     message = "messages.2.content.0.tool_result.cache_control: not allowed"
     assert refusal_of(client_error("ValidationException", message)) == Refusal("messages", message)
+
+
+@pytest.mark.parametrize(
+    ("found", "placed", "about_points"), [(2, 2, True), (2, 4, True), (3, 2, False)]
+)
+def test_counted_violations(found: int, placed: int, *, about_points: bool) -> None:
+    """Nova may mean our points if it finds no more violations than we placed points."""
+    message = (
+        f"Malformed input request: {found} schema violations found, please reformat your input and "
+        "try again."
+    )
+    error = client_error("ValidationException", message)
+    assert refusal_of(error) is None
+    assert refusal_of(error, placed=placed) == (Refusal(None, message) if about_points else None)
+
+
+PROVISIONED = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc"
+APPLICATION = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "locality", "same"),
+    [
+        (CLAUDE.partition(".")[2], "us-east-1", True),
+        (APPLICATION, "us-east-1", True),
+        (PROVISIONED, "us-east-1", False),
+        (CLAUDE, "eu-west-1", False),
+    ],
+)
+def test_for_whom_a_refusal_speaks(model_id: str, locality: str, *, same: bool) -> None:
+    """For a model on demand in one place, however it is addressed; not for other capacity."""
+    on_demand = refuser(CLAUDE, profile(CLAUDE), locality="us-east-1")
+    assert (refuser(model_id, profile(CLAUDE), locality=locality) == on_demand) == same
+
+
+def test_provisioned_throughput_refuses_for_itself_alone(clock: SimulatedClock) -> None:
+    """The same model on demand goes on caching after its provisioned twin refused a point."""
+    emulator = BedrockEmulator(clock=clock, model_arns={PROVISIONED: CLAUDE})
+    emulator.refuse_cache_points(when=lambda request: request["modelId"] == PROVISIONED)
+    client = cached_client(emulator.client(), memory=PrefixMemory(clock=clock))
+    prompt = ask(user(text(9_000), "?"))
+    provisioned = {**prompt, "modelId": PROVISIONED, "base_model_id": CLAUDE}
+    with pytest.warns(CacheSkippedWarning, match="refused a cache point"):
+        client.converse(**provisioned)
+    client.converse(**prompt)
+    client.converse(**provisioned)
+    sent = [(len(record.cache_points), record.error_code) for record in emulator.ledger]
+    assert sent == [(0, "AccessDeniedException"), (0, None), (1, None), (0, None)]
+
+
+def test_points_that_nova_only_counts(emulator: BedrockEmulator, clock: SimulatedClock) -> None:
+    """A call on Nova that is refused with nothing but a count is answered all the same."""
+    message = "Malformed input request: 2 schema violations found, please reformat your input."
+    emulator.refuse_cache_points(code="ValidationException", message=message, times=1)
+    client = cached_client(
+        emulator.client(),
+        policy=CachePolicy.fixed(system="5m", messages="5m"),
+        memory=PrefixMemory(clock=clock),
+    )
+    request = {**ask(user(text(2_000)), system=[text(2_000)]), "modelId": NOVA}
+    with pytest.warns(CacheSkippedWarning, match="2 schema violations"):
+        response = client.converse(**request)
+    assert response["ResponseMetadata"]["CachePlan"]["refused"] == message
+    assert [record.error_code for record in emulator.ledger] == ["ValidationException", None]
