@@ -13,7 +13,8 @@ from langchain_bedrock_cache.profiles import ModelProfile, Section
 
 # After this long a refusal is forgotten and the placement tried again: accounts are granted
 # access and models change, but a refusal an hour is a price nobody notices.
-_FORGET_AFTER_SECONDS = 3600.0
+FORGET_AFTER_SECONDS = 3600.0
+"""How long a refused placement is left alone."""
 
 # Texts as recorded by other projects; sources in the module's tests.
 _UNSUPPORTED = re.compile(r"did not allow prompt caching|unsupported model", re.IGNORECASE)
@@ -110,7 +111,7 @@ class RefusalBook:
         """
         section = refusal.section if refusal.section in placed else None
         with self._lock:
-            self._until[who, section] = self._clock() + _FORGET_AFTER_SECONDS
+            self._until[who, section] = self._clock() + FORGET_AFTER_SECONDS
 
     def remove(self, who: str, refusal: Refusal) -> None:
         """Forget a refusal that turned out to be about something else."""

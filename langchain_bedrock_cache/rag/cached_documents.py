@@ -19,6 +19,7 @@ from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
 from langchain_bedrock_cache.rag.blocks import documents_to_blocks
 from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Shelf
+from langchain_bedrock_cache.rag.recovery import RecoveringModel
 from langchain_bedrock_cache.rag.warming import warming_pays, waves
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -81,6 +82,7 @@ class CachedDocuments:
         self._citations = citations
         self._layout = Layout(instructions=instructions, ttl=ttl, points=points)
         self._clock = clock or (memory.clock if memory is not None else time.time)
+        self._calls = RecoveringModel(model, clock=self._clock)
         self._prices = price_multipliers(model.model_id, base_model=model.base_model_id)
         self._shelf = Shelf()
         self._lock = threading.Lock()
@@ -150,7 +152,7 @@ class CachedDocuments:
             UnknownDocumentError: If one of the documents was not added.
         """
         ids, messages = self._request(document_ids, question)
-        answer = self._model.invoke(messages, config)
+        answer = self._calls.invoke(messages, config)
         self._observe(ids, answer)
         return answer
 
@@ -159,7 +161,7 @@ class CachedDocuments:
     ) -> AIMessage:
         """Do the same as `ask`."""
         ids, messages = self._request(document_ids, question)
-        answer = await self._model.ainvoke(messages, config)
+        answer = await self._calls.ainvoke(messages, config)
         self._observe(ids, answer)
         return answer
 
@@ -168,7 +170,7 @@ class CachedDocuments:
     ) -> Iterator[AIMessageChunk]:
         """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
         ids, messages = self._request(document_ids, question)
-        for chunk in self._model.stream(messages, config):
+        for chunk in self._calls.stream(messages, config):
             self._observe(ids, chunk)
             yield chunk
 
@@ -177,7 +179,7 @@ class CachedDocuments:
     ) -> AsyncIterator[AIMessageChunk]:
         """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
         ids, messages = self._request(document_ids, question)
-        async for chunk in self._model.astream(messages, config):
+        async for chunk in self._calls.astream(messages, config):
             self._observe(ids, chunk)
             yield chunk
 
@@ -202,7 +204,7 @@ class CachedDocuments:
         requests = [self._request(*question) for question in questions]
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
-            replies = self._model.batch([requests[i][1] for i in wave], config)
+            replies = self._calls.batch([requests[i][1] for i in wave], config)
             for i, reply in zip(wave, replies, strict=True):
                 self._observe(requests[i][0], reply)
                 answers[i] = reply
@@ -218,7 +220,7 @@ class CachedDocuments:
         requests = [self._request(*question) for question in questions]
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
-            replies = await self._model.abatch([requests[i][1] for i in wave], config)
+            replies = await self._calls.abatch([requests[i][1] for i in wave], config)
             for i, reply in zip(wave, replies, strict=True):
                 self._observe(requests[i][0], reply)
                 answers[i] = reply
@@ -242,7 +244,7 @@ class CachedDocuments:
             UnknownDocumentError: If one of them was not added.
         """
         ids, messages = self._request(document_ids, _WARM_UP)
-        answer = self._model.invoke(messages, config, **self._minimal())
+        answer = self._calls.invoke(messages, config, **self._minimal())
         return self._checked(self._observe(ids, answer))
 
     async def awarm(
@@ -250,7 +252,7 @@ class CachedDocuments:
     ) -> CacheUsage:
         """Do the same as `warm`."""
         ids, messages = self._request(document_ids, _WARM_UP)
-        answer = await self._model.ainvoke(messages, config, **self._minimal())
+        answer = await self._calls.ainvoke(messages, config, **self._minimal())
         return self._checked(self._observe(ids, answer))
 
     def should_warm(self, document_ids: DocumentIds, *, expected_questions: float) -> bool:
@@ -268,7 +270,8 @@ class CachedDocuments:
             UnknownDocumentError: If one of them was not added.
         """
         left = self.seconds_left(document_ids)
-        if self._layout.points == 0 or left > TTL_SECONDS[self._layout.ttl] / 2:
+        takes_points = self._layout.points > 0 and not self._calls.is_refused
+        if not takes_points or left > TTL_SECONDS[self._layout.ttl] / 2:
             return False
         return warming_pays(
             self._prices,
@@ -331,13 +334,18 @@ class CachedDocuments:
 
     def _checked(self, usage: CacheUsage) -> CacheUsage:
         if not usage.cache_read_tokens and not usage.cache_write_tokens:
-            profile = find_profile(self._model.model_id, base_model=self._model.base_model_id)
-            msg = (
-                f"Nothing was cached: {self._model.model_id} takes no cache points here."
-                if profile is None or not profile.supports_caching
-                else f"Nothing was cached: {usage.input_tokens} tokens were sent, and "
-                f"{self._model.model_id} caches from {profile.min_tokens_per_cache_point} on. "
-                "Ask about several documents together, or do without warming."
-            )
-            warnings.warn(msg, CacheSkippedWarning, stacklevel=3)
+            warnings.warn(self._why_nothing(usage), CacheSkippedWarning, stacklevel=3)
         return usage
+
+    def _why_nothing(self, usage: CacheUsage) -> str:
+        model_id = self._model.model_id
+        profile = find_profile(model_id, base_model=self._model.base_model_id)
+        if profile is None or not profile.supports_caching:
+            return f"Nothing was cached: {model_id} takes no cache points here."
+        if self._calls.is_refused:
+            return f"Nothing was cached: Bedrock refused a cache point for {model_id} lately."
+        return (
+            f"Nothing was cached: {usage.input_tokens} tokens were sent, and {model_id} caches "
+            f"from {profile.min_tokens_per_cache_point} on. Ask about several documents together, "
+            "or do without warming."
+        )
