@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.permissions import FEATURES, Permission
 from langchain_bedrock_cache.profiles import ModelProfile, shipped_profiles
 from langchain_bedrock_cache.simulate import TrafficResult, simulate
 
@@ -153,6 +154,31 @@ def _limits(profile: ModelProfile) -> tuple[str, ...]:
     )
 
 
+def permissions_table() -> str:
+    """Return the IAM actions: which features need them, for which operations, and on what."""
+    features: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for feature, permissions in FEATURES.items():
+        for permission in permissions:
+            features[_permission_cells(permission)].append(feature)
+    assert features
+    return "\n".join(
+        [
+            "| Action | For | Operations | Resources |",
+            "|---|---|---|---|",
+            *(
+                f"| {action} | {', '.join(names)} | {' | '.join(rest)} |"
+                for (action, *rest), names in features.items()
+            ),
+        ]
+    )
+
+
+def _permission_cells(permission: Permission) -> tuple[str, str, str]:
+    # What begins an ARN is for the policy; a reader wants to know what it is the ARN of.
+    resources = [f"`{arn.split(':', maxsplit=5)[-1]}`" for arn in permission.resources]
+    return f"`{permission.action}`", ", ".join(permission.operations), ", ".join(resources)
+
+
 def workloads_table() -> str | None:
     """Return what policies cost on real traffic; `None` if that is not at hand."""
     folder = os.environ.get(WORKLOADS_FOLDER)
@@ -180,6 +206,7 @@ def _shares(traffic: TrafficResult) -> list[float]:
 
 TABLES: Mapping[str, Callable[[], str | None]] = {
     "models": models_table,
+    "permissions": permissions_table,
     "workloads": workloads_table,
 }
 
