@@ -6,6 +6,7 @@ No I/O: `client.py` sends. Shared by every operation and every client that uses 
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -247,6 +248,7 @@ class CallPlanner:
         options: CallOptions,
     ) -> tuple[PreparedCall, Sighting]:
         sighting = self.memory.observe(prefix, profile)
+        profile = _with_room_for_live(profile, prefix, sighting)
         self._watch_head(sighting, prefix, profile, original)
         multipliers = price_multipliers(model_id, base_model=options.base_model)
         prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
@@ -354,6 +356,18 @@ class CallPlanner:
         as_it_is = unplanned(request, reason="unsupported_model", detail=message)
         behind = _model_behind(model_id, options)
         return PreparedCall(request=request, original=request, plan=as_it_is, model=behind)
+
+
+def _with_room_for_live(profile: ModelProfile, prefix: Prefix, sighting: Sighting) -> ModelProfile:
+    """Return the profile with a cap that what is in the cache fits under.
+
+    Tokens are estimated, and better with every answer: what was written just below the cap may seem
+    to be beyond it now, and would not be read where the point has to stand in the same place.
+    """
+    live = prefix.chars_before(max(sighting.live, default=0)) / sighting.chars_per_token
+    if not 0 < profile.max_cacheable_tokens < live:
+        return profile
+    return replace(profile, max_cacheable_tokens=math.ceil(live))
 
 
 def _refuser(call: PreparedCall, profile: ModelProfile) -> str:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _CHARS_PER_TOKEN = 3.0
 # How far one response moves the learned ratio: about the last ten count.
 _RATIO_STEP = 0.1
+# Parts of a prompt differ in characters per token, but entries around a cap are further apart.
+_CAP_MARGIN = 1.1
 # System prompts whose lengths differ by less than about 12 % may be the same one with another
 # date or name in it: such requests are one family.
 _LENGTH_STEPS_PER_E = 8
@@ -45,6 +47,9 @@ _MAX_FAMILIES = 4096
 # How many of the last messages' ends are looked up in the shared store: enough to find a
 # conversation that went on elsewhere for many turns, few enough for one small read.
 _SHARED_LOOKBACK = 16
+# How many of the positions that seem not to have come back are asked about in one read: whether
+# they came back to another process.
+_MAX_DUE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class Commitment:
         prefix: The request.
         profile: Its model.
         waiting: Its candidate positions.
-        entries: What its points wrote or renewed, and until when that was live before.
+        entries: What its points wrote or renewed, until when that was live before, and how long
+            that is, in characters.
         account: What it was charged to,
         prompt: with this price,
         saving: and this saving, in tokens at the input price.
@@ -64,7 +70,7 @@ class Commitment:
     prefix: Prefix
     profile: ModelProfile
     waiting: tuple[Waiting, ...]
-    entries: tuple[tuple[PrefixRecord, float], ...]
+    entries: tuple[tuple[PrefixRecord, float, int], ...]
     account: Account
     prompt: float
     saving: float
@@ -132,9 +138,9 @@ class PrefixMemory:
         foreign = self.shared.fetch(self._questions(prefix)) if self.shared else {}
         with self._lock:
             now = self._clock()
-            self._room.age(now)
             for digest, shared in foreign.items():
                 self._merge(digest, shared)
+            self._room.age(now)
             seen = self._table.deepest(prefix)
             scope = _scope(prefix, profile)
             last = self._table.get(prefix, seen)
@@ -199,9 +205,11 @@ class PrefixMemory:
                     record = self._table.own(prefix, position, sighting.now)
                     record.would_expire_at = sighting.now + TTL_SECONDS[ttl]
             self._table.forget_oldest()
-            self._publish(
-                prefix, {*(cut.position for cut in sighting.cuts), *(p for p, _ in points)}
-            )
+            known = self._table.get(prefix, sighting.seen)
+            if known and known.role:
+                known.last_seen = sighting.now
+            cut_positions = {cut.position for cut in sighting.cuts}
+            self._publish(prefix, {sighting.seen, *cut_positions, *(p for p, _ in points)} - {0})
             return Commitment(prefix, profile, waiting, entries, sighting.account, tokens, saving)
 
     def learn(self, commitment: Commitment, *, input_tokens: int, cached_tokens: int) -> None:
@@ -210,8 +218,8 @@ class PrefixMemory:
         Args:
             commitment: What `commit` returned.
             input_tokens: All input tokens, cached ones included.
-            cached_tokens: Tokens read or written. 0 means that all points were ignored (too short,
-                say), so that nothing is in the cache.
+            cached_tokens: Tokens read or written. Points beyond were ignored (too short, or past
+                the model's cap), so that nothing is in the cache there.
         """
         with self._lock:
             chars = commitment.prefix.chars
@@ -220,8 +228,8 @@ class PrefixMemory:
                 ratio = chars[-1] / input_tokens
                 known = self._ratios.get(model, ratio)
                 self._ratios[model] = known + _RATIO_STEP * (ratio - known)
-            if not cached_tokens:
-                for record, _ in commitment.entries:
+            for record, _, size in commitment.entries:
+                if not cached_tokens or _is_beyond(commitment, size, input_tokens, cached_tokens):
                     record.expires_at = -math.inf
 
     def cancel(self, commitment: Commitment, *, nothing_live: bool = False) -> None:
@@ -239,7 +247,7 @@ class PrefixMemory:
                     waiting.account.risk(-waiting.stake.premium)
                     waiting.stake = None
                 self._room.leave(waiting, now, returned=False)
-            for record, expires_at in commitment.entries:
+            for record, expires_at, _ in commitment.entries:
                 record.expires_at = -math.inf if nothing_live else expires_at
             commitment.account.refund(prompt=commitment.prompt, saving=commitment.saving)
 
@@ -256,12 +264,16 @@ class PrefixMemory:
         record.is_foreign = False
 
     def _questions(self, prefix: Prefix) -> list[bytes]:
-        """Return the digests worth asking the shared store for: those not known to be cached."""
+        """Return the digests worth asking the shared store for.
+
+        Those not known to be cached, and those about to count as not having come back.
+        """
         ends = prefix.list_ends()
         positions = {prefix.tools, prefix.head, *ends[-_SHARED_LOOKBACK:]}
         positions |= {cut.position for cut in cuts_of(prefix, 0, last_role="turn")}
         now = self._clock()
-        unknown: list[bytes] = []
+        with self._lock:
+            unknown = self._room.due(now, most=_MAX_DUE)
         for position in sorted(positions - {0}, reverse=True):
             record = self._table.get(prefix, position)
             if record is None or record.expires_at <= now:
@@ -321,6 +333,7 @@ class PrefixMemory:
             self._room.leave(record.waiting, now, returned=False)
         record.waiting = Waiting(
             since=now,
+            digest=prefix.digests[cut.position - 1],
             curves=self._book.lineage(sighting.scope, cut.cls, now),
             account=sighting.account,
             stake=stake,
@@ -330,14 +343,22 @@ class PrefixMemory:
 
     def _enter(
         self, prefix: Prefix, position: int, ttl: CacheTTL, now: float
-    ) -> tuple[PrefixRecord, float]:
+    ) -> tuple[PrefixRecord, float, int]:
         record = self._table.own(prefix, position, now)
         if record.role is None:
             record.role = "branch"  # a place of its own from now on, not interior
         before = record.expires_at
         record.ttl = ttl
         record.expires_at = now + TTL_SECONDS[ttl]
-        return record, before
+        return record, before, prefix.chars[position - 1]
+
+
+def _is_beyond(commitment: Commitment, size: int, input_tokens: int, cached_tokens: int) -> bool:
+    """Whether a model with a cap did not take an entry of so many characters."""
+    if not commitment.profile.max_cacheable_tokens or not commitment.prefix.chars[-1]:
+        return False
+    tokens = size * input_tokens / commitment.prefix.chars[-1]
+    return tokens > cached_tokens * _CAP_MARGIN
 
 
 def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:

@@ -17,6 +17,11 @@ from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile
 from langchain_bedrock_cache.sighting import Sighting
 
+# Where to try, in shares of a cap that is known in tokens only: characters per token differ that
+# much between the first guess and text of any kind (Claude's 2 to 4.5). A point beyond the cap is
+# ignored, and costs nothing.
+_AROUND_A_CAP = (1.5, 0.85, 0.65)
+
 
 @dataclass(frozen=True, slots=True)
 class SharedPrefixes:
@@ -85,37 +90,44 @@ def place_shared_points(
 
     A write for two uses always pays. The application's points stay, then the longest shared
     prefixes come first, then the planner's own points, as many as fit. What little a request has
-    of its own (less than the model's minimum) gets no entry.
+    of its own (less than the model's minimum) gets no entry. Where a model caches so many tokens at
+    most, points that are left go around that cap: how many characters it has, only the answer says.
     """
     minimum = max(profile.min_tokens_per_cache_point, policy.min_tokens)
     min_chars = minimum * sighting.chars_per_token
-    max_chars = profile.max_cacheable_tokens * sighting.chars_per_token
-    legal = (
-        legal_at_or_before(prefix, fork, 0, profile, max_chars=max_chars)
-        for fork in shared.positions(prefix)
-    )
-    ends = sorted(
-        {
+    cap_chars = profile.max_cacheable_tokens * sighting.chars_per_token
+
+    def ends_within(max_chars: float) -> set[int]:
+        legal = (
+            legal_at_or_before(prefix, fork, 0, profile, max_chars=max_chars)
+            for fork in shared.positions(prefix)
+        )
+        return {
             end
             for end in legal
             if end and prefix.chars[end - 1] >= min_chars and prefix.section(end) in policy.sections
         }
-    )
-    if not ends:
+
+    ends = sorted(ends_within(cap_chars))
+    around = (max(ends_within(cap_chars * share), default=0) for share in _AROUND_A_CAP)
+    spare = [end for end in dict.fromkeys(around) if cap_chars and end and end not in ends]
+    if not ends and not spare:
         return plan
-    longest = prefix.chars[ends[-1] - 1]
+    last = max(ends, default=0) or min(spare)
+    longest = prefix.chars[last - 1]
     kept = [p for p in plan.points if p.origin == "application"]
     own = [
         p
         for p in plan.points
         if p.origin == "planner"
-        and (p.position <= ends[-1] or prefix.chars[p.position - 1] - longest >= min_chars)
+        and (p.position <= last or prefix.chars[p.position - 1] - longest >= min_chars)
     ]
     placed = {p.position for p in [*kept, *own]}
     wanted = [end for end in ends if end not in placed]
     room = profile.max_cache_points - len(kept)
     wanted = wanted[max(0, len(wanted) - room) :]
     own = own[max(0, len(own) + len(wanted) - room) :]
+    wanted += [end for end in spare if end not in placed][: max(0, room - len(own) - len(wanted))]
     points = [*kept, *own]
     for end in wanted:
         ttl = _ttl_at(prefix, end, points, policy, profile)
