@@ -12,8 +12,8 @@ General layout, each module importing only from those above it:
   `addressing`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
   `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
-  `report_rows`, `report_facts`, `report_plot`, `report_text`, `report_html`, `report`,
-  `record_lines`, `json_lines`, `telemetry`
+  `report_rows`, `report_quota`, `report_facts`, `report_plot`, `report_text`, `report_html`,
+  `report`, `record_lines`, `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`,
   `chat_models`, `invoke_chat_model`, `marks`, `messages`, `control_messages`, `splitting`,
   `placing`, `runnables`, `rag`, `documents`, `middleware`

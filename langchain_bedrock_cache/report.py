@@ -9,9 +9,10 @@ from typing import Any
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report_facts import ReportFacts
 from langchain_bedrock_cache.report_html import as_html
+from langchain_bedrock_cache.report_rows import wasted_usd
 from langchain_bedrock_cache.report_text import as_text
 
-_HINT = "{what} needs {package}: pip install {package}"
+_HINT = "{what} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
 
 
 class CacheReport(ReportFacts):
@@ -41,7 +42,9 @@ class CacheReport(ReportFacts):
         try:
             pandas = import_module("pandas")
         except ImportError as error:
-            raise ImportError(_HINT.format(what="to_pandas", package="pandas")) from error
+            raise ImportError(
+                _HINT.format(what="to_pandas", package="pandas", extra="pandas")
+            ) from error
         return pandas.DataFrame([_call_as_dict(record) for record in self.records])
 
     def plot(self) -> Any:
@@ -56,7 +59,9 @@ class CacheReport(ReportFacts):
         try:
             from langchain_bedrock_cache.report_plot import draw  # noqa: PLC0415 - optional
         except ImportError as error:
-            raise ImportError(_HINT.format(what="plot", package="matplotlib")) from error
+            raise ImportError(
+                _HINT.format(what="plot", package="matplotlib", extra="plot")
+            ) from error
         return draw(self.records)
 
     def __str__(self) -> str:
@@ -70,11 +75,13 @@ class CacheReport(ReportFacts):
 
 def _call_as_dict(record: CallRecord) -> dict[str, Any]:
     usage, cost, found = record.usage, record.cost, record.diagnosis
+    wasted = wasted_usd(record)
     return {
         "started_at": record.started_at,
         "run": str(record.root_run_id),
         "root_name": record.root_name,
         "step": record.step,
+        "tags": record.tags,
         "model_id": record.model_id,
         "answered_by": record.answered_by,
         **({} if usage is None else usage.as_dict()),
@@ -85,5 +92,6 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "verdict": found.verdict if found else None,
         "place": found.place if found else None,
         "wasted_tokens": found.wasted_tokens if found else None,
+        "wasted_usd": None if wasted is None else float(wasted),
         "error": record.error,
     }

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from langchain_bedrock_cache.change_kinds import WORDS
 from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.report_quota import QuotaEffect, is_provisioned, quota_effect
 from langchain_bedrock_cache.report_rows import ReportRow, row_of, rows_by
 
 Grouping = Literal["model", "tag", "step", "run", "verdict"]
@@ -145,26 +146,40 @@ class ReportFacts:
             miss_first_token_seconds=_median(r.time_to_first_token_seconds for r in misses),
         )
 
+    @cached_property
+    def quota(self) -> QuotaEffect:
+        """What all calls took of tokens-per-minute quotas, and what did not count."""
+        return quota_effect(self.total, (record.started_at for record in self.records))
+
+    @cached_property
+    def provisioned(self) -> QuotaEffect | None:
+        """The same of the calls to provisioned throughput alone; `None` if there are none."""
+        records = [record for record in self.records if is_provisioned(record)]
+        if not records:
+            return None
+        return quota_effect(row_of("provisioned", records), (r.started_at for r in records))
+
     @property
     def quota_free_tokens(self) -> int:
         """Input tokens that did not count towards the tokens-per-minute quota: those read."""
-        return self.total.usage.cache_read_tokens
+        return self.quota.free_tokens
 
     @property
     def capacity_ratio(self) -> float:
         """How many times the input the same quota, or provisioned units, carried: 1.0 or more."""
-        usage = self.total.usage
-        counted = usage.input_tokens - usage.cache_read_tokens
-        return usage.input_tokens / counted if counted else 1.0
+        return self.quota.capacity_ratio
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data: totals, groups, problems and speed."""
+        """Return the report as plain data: totals, groups, minutes, problems, speed and quota."""
         speed = self.speed
         return {
             "total": self.total.as_dict(),
             "by_model": [row.as_dict() for row in self.by("model")],
             "by_tag": [row.as_dict() for row in self.by("tag")],
             "by_verdict": [row.as_dict() for row in self.by("verdict")],
+            "over_time": [
+                {"start": start, **_without_name(row)} for start, row in self.over_time()
+            ],
             "runs": [
                 {**run.as_dict(), "steps": [step.as_dict() for step in steps]}
                 for run, steps in self.runs()
@@ -174,14 +189,20 @@ class ReportFacts:
                     "verdict": problem.verdict,
                     "place": problem.place,
                     "what": problem.what,
-                    **{k: v for k, v in problem.row.as_dict().items() if k != "name"},
+                    **_without_name(problem.row),
                 }
                 for problem in self.problems
             ],
             "speed": {name: getattr(speed, name) for name in Speed.__slots__},
             "quota_free_tokens": self.quota_free_tokens,
             "capacity_ratio": self.capacity_ratio,
+            "quota": self.quota.as_dict(),
+            "provisioned": self.provisioned.as_dict() if self.provisioned else None,
         }
+
+
+def _without_name(row: ReportRow) -> dict[str, Any]:
+    return {key: value for key, value in row.as_dict().items() if key != "name"}
 
 
 def _run_and_steps(name: str, calls: Sequence[CallRecord]) -> tuple[ReportRow, list[ReportRow]]:

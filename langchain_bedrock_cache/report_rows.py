@@ -25,7 +25,8 @@ class ReportRow:
         cost_usd: What they cost; `None`, not zero, if no price is known.
         without_caching_usd: What they would have cost without prompt caching.
         wasted_tokens: What they did not read although it was, or had just been, in the cache.
-        wasted_usd: What reading that would have saved.
+        wasted_usd: What reading that would have saved; `None` if no price is known, or no call was
+            diagnosed.
     """
 
     name: str
@@ -59,7 +60,7 @@ class ReportRow:
 
     @property
     def bound_usd(self) -> Decimal | None:
-        """What they would have cost if nothing had been wasted."""
+        """What they would have cost if nothing had been wasted; `None` if that is not known."""
         if self.cost_usd is None or self.wasted_usd is None:
             return None
         return self.cost_usd - self.wasted_usd
@@ -111,6 +112,7 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
     costs = [record.cost for record in records if record.cost is not None]
     is_known = bool(costs) or not used
     wasted = [waste for record in records if (waste := wasted_usd(record)) is not None]
+    is_diagnosed = any(record.diagnosis is not None for record in records)
     return ReportRow(
         name=name,
         calls=len(records),
@@ -128,7 +130,7 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
             sum((cost.without_caching_usd for cost in costs), Decimal(0)) if is_known else None
         ),
         wasted_tokens=sum(record.diagnosis.wasted_tokens for record in records if record.diagnosis),
-        wasted_usd=sum(wasted, Decimal(0)) if is_known else None,
+        wasted_usd=sum(wasted, Decimal(0)) if is_known and is_diagnosed else None,
     )
 
 

@@ -67,12 +67,7 @@ def problem_line(problem: Problem) -> str:
 def notes_on(report: ReportFacts) -> list[str]:
     """Return what else there is to say, and what is missing from the sums."""
     total, speed = report.total, report.speed
-    notes = []
-    if report.quota_free_tokens:
-        notes.append(
-            f"{report.quota_free_tokens:,} tokens did not count towards the quota: it carried "
-            f"{report.capacity_ratio:.1f} times as much input."
-        )
+    notes = [*_costs(total), *_quota(report)]
     if speed.hit_first_token_seconds is not None and speed.miss_first_token_seconds is not None:
         notes.append(
             f"First token after {speed.hit_first_token_seconds:.2f} s on hits, "
@@ -86,6 +81,32 @@ def notes_on(report: ReportFacts) -> list[str]:
         notes.append(f"{total.failed_calls:,} of the calls failed or were cut off.")
     if total.unpriced_calls:
         notes.append(f"{total.unpriced_calls:,} of the calls have no known price: not in USD.")
+    return notes
+
+
+def _costs(total: ReportRow) -> list[str]:
+    if not total.cost_usd or total.without_caching_usd is None:
+        return []
+    said = f"Cost: {usd(total.cost_usd)}; without caching {usd(total.without_caching_usd)}"
+    if total.bound_usd is None:
+        return [f"{said}."]
+    return [f"{said}; at the bound, with nothing wasted, {usd(total.bound_usd)}."]
+
+
+def _quota(report: ReportFacts) -> list[str]:
+    notes, quota, units = [], report.quota, report.provisioned
+    if quota.free_tokens:
+        rate = quota.free_tokens_per_minute
+        pace = "" if rate is None else f" ({rate:,.0f} a minute)"
+        notes.append(
+            f"{quota.free_tokens:,} tokens{pace} did not count towards the quota: it carried "
+            f"{quota.capacity_ratio:.1f} times as much input."
+        )
+    if units and units.requests_per_minute and units.extra_requests_per_minute:
+        notes.append(
+            f"Provisioned throughput: {units.requests_per_minute:,.1f} requests a minute, "
+            f"{units.extra_requests_per_minute:,.1f} more than the same units carry uncached."
+        )
     return notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from decimal import Decimal
@@ -13,6 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from broken_situations import RULES, Stage, ask, turns
+from wire import CLAUDE
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
 from langchain_bedrock_cache.live_report import LiveReportCallbackHandler, live_report
@@ -73,6 +75,7 @@ def test_the_bound_is_what_no_waste_would_cost(report: CacheReport) -> None:
     assert total.bound_usd is not None
     assert total.cost_usd is not None
     assert 0 < total.bound_usd < total.cost_usd
+    assert f"at the bound, with nothing wasted, ${total.bound_usd:.4f}." in str(report)
 
 
 def test_problems_come_with_place_and_waste(report: CacheReport) -> None:
@@ -130,6 +133,53 @@ def test_an_empty_report_is_said_so() -> None:
     assert "No model calls" in report._repr_html_()
     assert json.loads(report.to_json())["total"]["calls"] == 0
     assert report.capacity_ratio == 1.0
+    assert report.quota.requests_per_minute is None
+    assert report.provisioned is None
+
+
+def test_the_quota_effect_is_a_minute_s() -> None:
+    """Tokens and calls are counted by the minutes in which calls were made, pauses left out."""
+    read = CacheUsage(cache_read_tokens=900, uncached_input_tokens=100)
+    written = CacheUsage(cache_write_5m_tokens=900, uncached_input_tokens=100)
+    starts = (0.0, 30.0, 59.0, 7_201.0)
+    records = [_record(usage=read if at else written, started_at=at) for at in starts]
+    quota = CacheReport(records).quota
+    assert (quota.calls, quota.minutes) == (4, 2)
+    assert quota.free_tokens_per_minute == 1_350
+    assert quota.requests_per_minute == 2
+    assert quota.capacity_ratio == pytest.approx(4_000 / 1_300)
+    # What counted would have carried 1,300 of 4,000 tokens, and as many of the calls.
+    assert quota.extra_requests_per_minute == pytest.approx(2 * (1 - 1_300 / 4_000))
+    assert "2,700 tokens (1,350 a minute) did not count towards the quota" in str(
+        CacheReport(records)
+    )
+    unknown = CacheReport([_record(usage=read)]).quota
+    assert unknown.free_tokens_per_minute is unknown.extra_requests_per_minute is None
+
+
+def test_provisioned_units_carry_more_requests() -> None:
+    """Calls to provisioned throughput are told apart, with the requests their units carry more."""
+    usage = CacheUsage(cache_read_tokens=750, uncached_input_tokens=250)
+    arn = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abcdefghij12"
+    calls = [_record(usage=usage, model_id=arn, started_at=float(n)) for n in range(8)]
+    other = _record(usage=usage, started_at=3.0)
+    report = CacheReport([*calls, other])
+    assert report.provisioned is not None
+    assert report.provisioned.extra_requests_per_minute == 6
+    assert report.quota.calls == 9
+    assert "8.0 requests a minute, 6.0 more than the same units carry uncached." in str(report)
+    assert json.loads(report.to_json())["provisioned"]["requests_per_minute"] == 8
+    assert CacheReport([other]).provisioned is None
+    assert "Provisioned" not in str(CacheReport([other]))
+
+
+def test_the_bound_of_calls_that_nobody_judged_is_unknown() -> None:
+    """Where no call was diagnosed, waste in USD is unknown, not 0, and no bound is claimed."""
+    usage = CacheUsage(uncached_input_tokens=1_000)
+    report = CacheReport([_record(usage=usage, model_id=CLAUDE, cost=price_of(usage, CLAUDE))])
+    assert report.total.cost_usd
+    assert report.total.wasted_usd is report.total.bound_usd is None
+    assert "bound" not in str(report)
 
 
 def test_json_is_complete(report: CacheReport) -> None:
@@ -139,6 +189,8 @@ def test_json_is_complete(report: CacheReport) -> None:
     assert [run["calls"] for run in data["runs"]] == [1, 1, 1, 1]
     assert data["problems"][0]["place"] == "system[0]"
     assert data["speed"]["hits"] == 1
+    assert sum(minute["calls"] for minute in data["over_time"]) == 4
+    assert data["quota"]["free_tokens"] == data["quota_free_tokens"] > 0
 
 
 class _Outline(HTMLParser):
@@ -150,7 +202,8 @@ class _Outline(HTMLParser):
         self.seen: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
+        if tag != "wbr":  # has no end
+            self.open.append(tag)
         self.seen.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
@@ -179,12 +232,31 @@ def test_html_escapes_names() -> None:
     assert "&lt;b&gt;" in html
 
 
+def test_html_has_tags_and_times() -> None:
+    """The application's tags and the minutes are tables of their own; LangChain's tags are none."""
+    records = [
+        _record(started_at=at, tags=("tenant:anna", "seq:step:2")) for at in (0.0, 59.0, 60.0)
+    ]
+    html = CacheReport(records)._repr_html_()
+    assert "<summary>By tag</summary>" in html
+    assert "tenant:<wbr>anna" in html
+    assert "seq:" not in html
+    assert "<summary>By minute</summary>" in html
+    assert "1970-01-01 00:01" in html
+    days = CacheReport([_record(started_at=86_400.0 * day) for day in range(30)])._repr_html_()
+    assert "<summary>By day</summary>" in days
+    assert days.count("1970-") == 20
+    assert "By tag" not in days
+    assert "By minute" not in CacheReport([_record(started_at=0.0)])._repr_html_()
+
+
 def test_pandas(report: CacheReport) -> None:
     """A data frame has a row per call."""
     pytest.importorskip("pandas", reason="pandas is optional")
     frame = report.to_pandas()
     assert list(frame["verdict"]) == ["first_write", "prefix_changed", "hit", "prefix_changed"]
     assert frame["cache_read_tokens"].sum() == report.total.usage.cache_read_tokens
+    assert frame["wasted_usd"].sum() == pytest.approx(float(report.total.wasted_usd or 0))
 
 
 def test_plot(report: CacheReport) -> None:
@@ -196,15 +268,38 @@ def test_plot(report: CacheReport) -> None:
     assert CacheReport(()).plot().axes
 
 
-@pytest.mark.parametrize(("method", "package"), [("to_pandas", "pandas"), ("plot", "matplotlib")])
+def test_the_legend_is_clear_of_the_bars(report: CacheReport) -> None:
+    """Legends stand below their axes, where no bar can be, however high the bars are."""
+    pytest.importorskip("matplotlib", reason="matplotlib is optional")
+    figure = report.plot()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
+def test_a_plot_of_many_calls_is_drawn_in_three_pieces() -> None:
+    """Ten thousand calls are no ten thousand bars; the stack ends at the input of the last one."""
+    pytest.importorskip("matplotlib", reason="matplotlib is optional")
+    usage = CacheUsage(cache_read_tokens=70, cache_write_5m_tokens=20, uncached_input_tokens=10)
+    above, below = CacheReport([_record(usage=usage)] * 10_000).plot().axes
+    assert (len(above.patches), len(above.collections)) == (0, 3)
+    assert above.collections[-1].get_datalim(above.transData).y1 == 100
+    assert [len(line.get_ydata()) for line in below.lines] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("method", "package", "extra"),
+    [("to_pandas", "pandas", "pandas"), ("plot", "matplotlib", "plot")],
+)
 def test_optional_packages_come_with_a_hint(
-    method: str, package: str, report: CacheReport, monkeypatch: pytest.MonkeyPatch
+    method: str, package: str, extra: str, report: CacheReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the package, the error says what to install."""
     for name in [n for n in sys.modules if n.split(".")[0] == package or n.endswith("report_plot")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=f"{method} needs {package}: pip install {package}"):
+    hint = f"{method} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
+    with pytest.raises(ImportError, match=re.escape(hint)):
         getattr(report, method)()
 
 
