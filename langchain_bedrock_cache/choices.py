@@ -44,22 +44,37 @@ class Choice(NamedTuple):
 
 def best_choice(segments: Sequence[Segment]) -> Choice:
     """Return the choice that is expected to cost least."""
-    ends = range(len(segments) + 1)
-    choices = [Choice(hour, end) for end in ends for hour in range(end + 1)]
-    best = min(choices, key=lambda choice: _cost(segments, choice))
+    best = min(_choices(len(segments)), key=lambda choice: _cost(segments, choice))
     return best if best.end else Choice(0, 0, "not_worth_it")
 
 
 def affordable_choice(
-    segments: Sequence[Segment], best: Choice, prices: Prices, *, limit: float
+    segments: Sequence[Segment],
+    best: Choice,
+    prices: Prices,
+    *,
+    limit: float,
+    keeps_lifetimes: bool = False,
 ) -> Choice:
-    """Shorten a choice until its premium keeps to the limit.
+    """Return a choice, or the best one instead whose premium keeps to a limit.
 
-    Lifetimes stay: a cheaper one, where the longer one is called for, would likely be lost.
+    Args:
+        segments: What can be written.
+        best: What would be written without a limit.
+        prices: The model's price ratios.
+        limit: Highest premium, in tokens at the input price.
+        keeps_lifetimes: Whether nothing may be written for a shorter time than in `best`.
     """
-    choices = [Choice(min(best.hour, end), end, "loss_limit") for end in range(best.end)]
-    within = [c for c in choices if not c.end or premium_of(segments, c, prices) <= limit]
-    return min(within, key=lambda choice: _cost(segments, choice))
+    if not best.end or premium_of(segments, best, prices) <= limit:
+        return best
+    within = [
+        choice
+        for choice in _choices(len(segments))
+        if (not choice.end or premium_of(segments, choice, prices) <= limit)
+        and (not keeps_lifetimes or choice.hour >= min(best.hour, choice.end))
+    ]
+    cheapest = min(within, key=lambda choice: _cost(segments, choice))
+    return cheapest._replace(reason="loss_limit")
 
 
 def stakes_of(segments: Sequence[Segment], choice: Choice, prices: Prices) -> dict[int, Stake]:
@@ -74,6 +89,12 @@ def stakes_of(segments: Sequence[Segment], choice: Choice, prices: Prices) -> di
 def premium_of(segments: Sequence[Segment], choice: Choice, prices: Prices) -> float:
     """Return what a choice costs above the input price, in tokens."""
     return sum(stake.premium for stake in stakes_of(segments, choice, prices).values())
+
+
+def _choices(segments: int) -> list[Choice]:
+    """Return all choices, shorter ones first."""
+    ends = range(segments + 1)
+    return [Choice(hour, end) for end in ends for hour in range(end + 1)]
 
 
 def _cost(segments: Sequence[Segment], choice: Choice) -> float:

@@ -17,7 +17,6 @@ from langchain_bedrock_cache.choices import (
     Segment,
     affordable_choice,
     best_choice,
-    premium_of,
     stakes_of,
 )
 from langchain_bedrock_cache.plan import CachePlan, PlannedPoint, SkippedPoint, SkipReason
@@ -29,6 +28,7 @@ from langchain_bedrock_cache.positions import (
 )
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section
+from langchain_bedrock_cache.returns import PAUSED
 from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.value import OptionCosts, Prices, option_costs
 from langchain_bedrock_cache.waiting import Missed
@@ -92,12 +92,18 @@ class _Planner:
         if self.policy.mode == "fixed":
             best = choice = self._fixed_choice(segments)
         else:
-            best = choice = best_choice(segments)
+            best = best_choice(segments)
             limit = self.sighting.account.affordable(
                 saving=saving, prompt=self.tokens(len(self.prefix))
             )
-            if premium_of(segments, best, self.prices) > limit:
-                choice = affordable_choice(segments, best, self.prices, limit=limit)
+            choice = affordable_choice(
+                segments,
+                best,
+                self.prices,
+                limit=limit,
+                # Who has paused pauses again: a shorter lifetime would be lost, too.
+                keeps_lifetimes=self.sighting.pace == PAUSED,
+            )
         points = self._select(self._wanted(segments, choice), kept)
         last = max((p.position for p in points), default=0)
         return CachePlan(

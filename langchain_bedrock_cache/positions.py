@@ -35,7 +35,8 @@ def cuts_of(prefix: Prefix, seen: int, *, last_role: Role | None) -> list[Cut]:
     if 0 < seen < len(prefix) and last_role not in ("turn", "history"):
         cuts.setdefault(seen, "branch")
     answered = prefix.answers() > 0
-    if answered and last_role not in TAIL_ROLES and (history := _history_end(prefix)):
+    went_on = seen <= prefix.head or last_role in TAIL_ROLES
+    if answered and not went_on and (history := _history_end(prefix)):
         cuts[history] = "history"
     if len(prefix) > prefix.head:
         cuts[len(prefix)] = _tail_role(prefix, answered=answered)

@@ -49,6 +49,7 @@ class Waiting:
         curves: What learns from the outcome.
         account: What the premium was charged to.
         stake: What was written up to the position; `None` for nothing, or once settled.
+        digest: Of the prefix up to the position, by which other processes know it.
         bucket: Age bucket the position is in.
         done: Whether the outcome is known.
     """
@@ -57,6 +58,7 @@ class Waiting:
     curves: Sequence[ReturnCurve]
     account: Account
     stake: Stake | None = None
+    digest: bytes = b""
     bucket: int = 0
     done: bool = False
 
@@ -93,6 +95,19 @@ class WaitingRoom:
         for curve in waiting.curves:
             curve.advance(now)
             curve.leave(waiting.bucket, returned=returned)
+
+    def due(self, now: float, *, most: int) -> list[bytes]:
+        """Return the digests of positions that are about to outlive their bucket."""
+        digests: list[bytes] = []
+        if self._next_at > now:
+            return digests
+        for queue, edge in zip(self._queues, EDGES_SECONDS, strict=True):
+            for waiting in queue:
+                if waiting.since + edge > now or len(digests) >= most:
+                    break
+                if not waiting.done:
+                    digests.append(waiting.digest)
+        return digests
 
     def age(self, now: float) -> None:
         """Move everything that has outlived its bucket, in the order of time.

@@ -63,25 +63,34 @@ def test_the_best_choice_is_the_cheapest_of_all(parts: list[Segment]) -> None:
             assert cost(parts, best) <= cost(parts, Choice(hour, end)) * (1 + 1e-9)
 
 
-@given(segments(), st.floats(-1e5, 1e5))
-def test_what_is_affordable_is_a_beginning_of_the_best(parts: list[Segment], limit: float) -> None:
-    """It keeps to the limit, and no part of it has another lifetime than in the best choice."""
+@given(segments(), st.floats(-1e5, 1e5), st.booleans())
+def test_what_is_affordable_keeps_to_the_limit(
+    parts: list[Segment],
+    limit: float,
+    keeps_lifetimes: bool,  # noqa: FBT001 # drawn by hypothesis
+) -> None:
+    """Its premium is within the limit, and no affordable choice is expected to cost less."""
     best = best_choice(parts)
-    if not best.end:
-        return
-    less = affordable_choice(parts, best, PRICES, limit=limit)
-    assert less.end < best.end
-    assert less.hour == min(best.hour, less.end)
-    assert less.end == 0 or premium_of(parts, less, PRICES) <= limit
-    assert less.reason == "loss_limit"
+    found = affordable_choice(parts, best, PRICES, limit=limit, keeps_lifetimes=keeps_lifetimes)
+    assert found.end == 0 or premium_of(parts, found, PRICES) <= limit
+    assert not keeps_lifetimes or found.hour >= min(best.hour, found.end)
+    if found != best:
+        assert found.reason == "loss_limit"
+        assert premium_of(parts, best, PRICES) > limit
+    for hour, end in product(range(len(parts) + 1), repeat=2):
+        if hour <= end and premium_of(parts, Choice(hour, end), PRICES) <= limit:
+            worse = cost(parts, found) <= cost(parts, Choice(hour, end)) * (1 + 1e-9)
+            assert worse or (keeps_lifetimes and hour < min(best.hour, end))
 
 
-def test_an_hour_that_is_too_dear_is_not_made_five_minutes() -> None:
-    """What is worth an hour only is not written at all when there is too little to risk."""
+def test_an_hour_that_is_too_dear_may_be_made_five_minutes_or_not() -> None:
+    """Where lifetimes are kept, what is too dear for an hour is not written at all."""
     parts = [segment(1, 1000.0, (3.0, 2.9, 2.5))]
     best = best_choice(parts)
     assert (best.hour, best.end) == (1, 1)
-    assert affordable_choice(parts, best, PRICES, limit=500.0)[:2] == (0, 0)
+    for keeps_lifetimes, end in ((False, 1), (True, 0)):
+        less = affordable_choice(parts, best, PRICES, limit=500.0, keeps_lifetimes=keeps_lifetimes)
+        assert (less.hour, less.end) == (0, end)
 
 
 def test_what_is_not_worth_it_says_so() -> None:

@@ -57,7 +57,7 @@ CUTS: dict[str, tuple[dict[str, Any], int, list[tuple[int, str]]]] = {
     "a conversation": (
         ask(user("d", "?"), assistant("a"), user("?"), **LONG),
         0,
-        [(1, "tools"), (3, "system"), (4, "document"), (6, "history"), (7, "turn")],
+        [(1, "tools"), (3, "system"), (4, "document"), (7, "turn")],
     ),
     "an agent's turn": (
         ask(user("?"), assistant("a"), user(tool_result())),

@@ -19,6 +19,7 @@ from langchain_bedrock_cache.caching import CallOptions, CallPlanner
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
+from langchain_bedrock_cache.waiting import Waiting
 
 QUESTION = {
     "modelId": "us.anthropic.claude-opus-4-8",
@@ -116,6 +117,32 @@ def test_a_second_memory_knows_what_the_first_has_cached() -> None:
     assert plan_and_flush(planner(store, clock)) > 2000
 
 
+def test_what_came_back_to_another_process_came_back() -> None:
+    """A conversation that goes on elsewhere is not taken for one that ended here."""
+    clock, store = Clock(), InMemoryByteStore()
+    here, elsewhere = planner(store, clock), planner(store, clock)
+    plan_and_flush(here)
+    [end] = [w for w in _waiting(here) if w.curves[-1].waiting[0]][-1:]
+    clock.now += 10
+    answered = [
+        *QUESTION["messages"],
+        {"role": "assistant", "content": [{"text": "Somebody."}]},
+        {"role": "user", "content": [{"text": "And then?"}]},
+    ]
+    plan_and_flush(elsewhere, {**QUESTION, "messages": answered})
+    clock.now += 10  # long enough for the first 15 seconds to count as a wait in vain
+    other = {**QUESTION, "messages": [{"role": "user", "content": [{"text": "Else?"}]}]}
+    assert not end.done
+    plan_and_flush(here, other)
+    assert end.done
+    assert sum(end.curves[0].returned) > 0
+
+
+def _waiting(planner: CallPlanner) -> list[Waiting]:
+    records = planner.memory._table._records.values()
+    return [record.waiting for record in records if record.waiting]
+
+
 def test_another_key_shares_nothing_and_the_store_holds_no_digest() -> None:
     """Memories with different keys do not find each other's records."""
     clock, store = Clock(), InMemoryByteStore()
@@ -179,7 +206,9 @@ def test_a_store_that_hangs_is_waited_for_once_and_then_left_alone() -> None:
     store.released.set()
 
 
-@pytest.mark.parametrize("raw", [None, b"", b"junk", b"\x09" * 24, b"\x01" * 23, b"\x01" * 23 + b"\x07"])
+@pytest.mark.parametrize(
+    "raw", [None, b"", b"junk", b"\x09" * 24, b"\x01" * 23, b"\x01" * 23 + b"\x07"]
+)
 def test_what_is_not_a_record_is_no_record(raw: bytes | None) -> None:
     """Values of other programs or versions are ignored."""
     assert SharedRecord.unpack(raw) is None
