@@ -12,7 +12,21 @@ from langchain_bedrock_cache.exceptions import CacheSkippedWarning
 _logger = logging.getLogger(__name__)
 
 # A warning should name the line that called a model, not the machinery in between.
-_INSIDE = ("langchain_bedrock_cache", "langchain_core", "langchain_aws", "concurrent", "threading")
+_INSIDE = frozenset(
+    {
+        "asyncio",
+        "concurrent",
+        "deepagents",
+        "langchain",
+        "langchain_aws",
+        "langchain_bedrock_cache",
+        "langchain_classic",
+        "langchain_core",
+        "langgraph",
+        "tenacity",  # behind `Runnable.with_retry`
+        "threading",
+    }
+)
 # More different notices than this come from keys that never repeat (model IDs from a loop, say).
 _MAX_NOTICES = 1000
 
@@ -50,7 +64,8 @@ def _stack_level() -> int:
     level = 1
     frame = sys._getframe(1)  # noqa: SLF001
     while frame.f_back is not None:
-        if not frame.f_globals.get("__name__", "").startswith(_INSIDE):
+        package, _, _ = frame.f_globals.get("__name__", "").partition(".")
+        if package not in _INSIDE:
             break
         frame = frame.f_back
         level += 1
