@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.runnables import ensure_config
 from pydantic import ConfigDict, Field, model_validator
 
+from langchain_bedrock_cache.address_book import AddressBook, book_of
+from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.batch import BatchedChat
 from langchain_bedrock_cache.client import CachedClient, cached_client
-from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.memory import PrefixMemory, default_memory
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.rollout import conversation_of
+
+_ASKED_BY_LANGCHAIN = (
+    "langchain-aws asks AWS which model is behind an application inference profile when a chat "
+    "model is made. Allow bedrock:GetInferenceProfile, or say which model it is: "
+    "base_model_id='anthropic.claude-...'."
+)
+
+
+@contextmanager
+def asking_for_model() -> Iterator[None]:
+    """Say in an error of langchain-aws's question about a profile what would help."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "operation_name", None) == "GetInferenceProfile":
+            error.add_note(_ASKED_BY_LANGCHAIN)
+        raise
 
 
 class CachedChat(BatchedChat):
@@ -28,6 +48,9 @@ class CachedChat(BatchedChat):
 
     if TYPE_CHECKING:
         client: Any = None
+        bedrock_client: Any = None
+        model_id: str = ""
+        base_model_id: str | None = None
 
     # Excluded from the plain dump: `lc_attributes` serializes it, as data.
     cache_policy: CachePolicy = Field(default_factory=CachePolicy, exclude=True)
@@ -40,6 +63,43 @@ class CachedChat(BatchedChat):
     def _wrap_client(self) -> Self:
         self.client = self.client
         return self
+
+    @model_validator(mode="after")
+    def validate_environment(self) -> Self:
+        """Make clients as langchain-aws does; ask AWS only once what is behind a profile.
+
+        What AWS says is kept with its geography, which decides the price: langchain-aws drops it,
+        and asks anew for every model that is made.
+        """
+        kind = parse_address(self.model_id).kind
+        if self.base_model_id is not None or kind != "application-inference-profile":
+            super().validate_environment()  # type: ignore[misc] # of the class this is mixed into
+            return self
+        self._find_base_model()
+        with asking_for_model():
+            super().validate_environment()  # type: ignore[misc] # as above
+        self._find_base_model()
+        return self
+
+    def _find_base_model(self) -> None:
+        """Look into the book; ask AWS, too, if there is a client yet to ask with."""
+        client = self.bedrock_client
+        control = None if client is None else (lambda: client)
+        if models := self._book.models(self.model_id, control=control).models:
+            self.base_model_id = base_model_id(models[0])
+
+    @property
+    def _book(self) -> AddressBook:
+        if isinstance(self.client, CachedClient):
+            return book_of(self.client.planner.memory)
+        return book_of(default_memory() if self.prefix_memory is None else self.prefix_memory)
+
+    @property
+    def _base_model(self) -> str | None:
+        """The base model ID, with the geography that AWS has named."""
+        said = self.base_model_id
+        known = self._book.models(self.model_id).models if said else ()
+        return next((model for model in known if base_model_id(model) == said), said)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Wrap whatever becomes the client, also one that is assigned later."""

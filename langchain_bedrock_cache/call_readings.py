@@ -30,10 +30,14 @@ class ModelNames:
     base_model: str | None = None
 
     def completed_by(self, other: ModelNames) -> ModelNames:
-        """Return these names, with those of `other` where they are missing."""
+        """Return these names, with those of `other` where they are missing or say less.
+
+        A base model says more with its geography, which decides the price.
+        """
+        says_less = self.base_model == base_model_id(other.base_model or "")
         return ModelNames(
             model_id=self.model_id or other.model_id,
-            base_model=self.base_model or other.base_model,
+            base_model=other.base_model if says_less else self.base_model or other.base_model,
         )
 
 

@@ -100,8 +100,8 @@ class ChatBedrockCached(CachedChat, ChatBedrockConverse):
             params["cache_policy"] = policy
         if conversation is not None:
             params["conversation_id"] = conversation
-        if self.base_model_id:
-            params["base_model_id"] = self.base_model_id
+        if base_model := self._base_model:
+            params["base_model_id"] = base_model
         return params
 
     def _apply_cache_points(

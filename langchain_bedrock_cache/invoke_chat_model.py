@@ -9,8 +9,9 @@ from langchain_aws import ChatBedrock, ChatBedrockConverse
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import model_validator
 
-from langchain_bedrock_cache.cached_chat import CachedChat
+from langchain_bedrock_cache.cached_chat import CachedChat, asking_for_model
 from langchain_bedrock_cache.call_context import CallNotes, asking
 from langchain_bedrock_cache.calls import CallOptions
 from langchain_bedrock_cache.chat_models import ChatBedrockCached
@@ -37,6 +38,13 @@ class ChatBedrockInvokeCached(CachedChat, ChatBedrock):
         model.invoke([("system", long_instructions), ("human", "Where do I begin?")])
         ```
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def set_beta_use_converse_api(cls, values: dict[str, Any]) -> Any:
+        """Choose the API as `ChatBedrock` does, which asks AWS what is behind a profile."""
+        with asking_for_model():
+            return super().set_beta_use_converse_api(values)  # type: ignore[operator] # a validator
 
     def _generate(
         self,
@@ -87,7 +95,7 @@ class ChatBedrockInvokeCached(CachedChat, ChatBedrock):
         return CallOptions(
             policy=policy,
             hint=kwargs.get("cache_control"),
-            base_model=self.base_model_id,
+            base_model=self._base_model,
             conversation=kwargs.get("conversation"),
         )
 

@@ -20,14 +20,12 @@ from langchain_bedrock_cache import (
     PrefixMemory,
     UnsupportedModelError,
     cached_client,
-    get_cache_usage_callback,
 )
 from langchain_bedrock_cache.address_book import AddressBook
 from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.model_lookup import control_client, look_up
-from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.regions import Route
 
 ASKED = ("GetInferenceProfile",)
@@ -236,32 +234,6 @@ def test_geographies_are_told_by_their_regions(geography: str, clock: SimulatedC
     source = f"{geography}.amazon.nova-2-lite-v1:0"
     emulator = emulator_with(source, clock)
     assert look_up(parse_address(PROFILE_ARN), emulator.control_client()) == (source,)
-
-
-@pytest.mark.parametrize("how", ["invoke", "stream"])
-def test_a_chat_model_resolves_by_itself(
-    emulator: BedrockEmulator, memory: PrefixMemory, how: str
-) -> None:
-    """langchain-aws asks when the model is made; the record has ARN, model and price."""
-    model = ChatBedrockCached(
-        model_id=PROFILE_ARN,
-        provider="anthropic",
-        client=emulator.client(),
-        bedrock_client=emulator.control_client(),
-        prefix_memory=memory,
-    )
-    assert emulator.control_requests == ASKED
-    with get_cache_usage_callback() as callback:
-        for question in ("a", "b"):
-            prompt = [("system", words(2000)), ("human", question)]
-            model.invoke(prompt) if how == "invoke" else list(model.stream(prompt))
-    assert emulator.control_requests == ASKED
-    first, second = callback.records
-    assert (first.model_id, first.answered_by) == (PROFILE_ARN, CLAUDE.removeprefix("us."))
-    assert second.usage is not None
-    assert second.usage.cache_read_tokens > 1900
-    assert second.cost == price_of(second.usage, CLAUDE)
-    assert list(callback.by_model()) == [PROFILE_ARN]
 
 
 def test_the_control_client_is_like_the_runtime_client() -> None:
