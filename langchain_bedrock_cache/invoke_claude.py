@@ -80,7 +80,8 @@ def claude_view(body: Body) -> InvokeView:
 def _listed(content: str | Sequence[Body], blocks: Blocks) -> list[Any]:
     """Return system or the content of a message; text alone is one block."""
     if isinstance(content, str):
-        return blocks.listed([({"text": content}, ({"type": "text", "text": content},), ())])
+        block = {"type": "text", "text": content}
+        return blocks.listed([({"text": content}, (block,), ())] if content else [])
     return blocks.listed([(_block(block), (block,), _points(block)) for block in content])
 
 

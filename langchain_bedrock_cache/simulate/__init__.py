@@ -3,7 +3,7 @@
 General layout, from the files to the figures:
 
 * `jsonfiles.py`, `records.py`: JSON documents out of files, records out of CloudWatch's wrappings
-* `sessions.py`, `logs.py`, `bodies.py`, `claude_body.py`: calls out of sessions and log records
+* `sessions.py`, `logs.py`, `bodies.py`: calls out of sessions and log records
 * `traffic.py`, `reading.py`: all calls that share one prompt cache, in time order
 * `policies.py`, `auto.py`: who places which cache points
 * `replay.py`, `bound.py`: what a policy costs, and what any policy must cost at least

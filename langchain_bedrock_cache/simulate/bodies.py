@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_bedrock_cache.simulate import claude_body
+from langchain_bedrock_cache.invoke_claude import claude_view, is_claude_body
 
 Body = Mapping[str, Any]
 Blocks = Sequence[Mapping[str, Any]]
@@ -28,9 +28,10 @@ def to_converse(body: Body) -> dict[str, Any] | None:
 
     Raises:
         AttributeError, KeyError, TypeError: If the body is garbled.
+        CachePolicyError: If a `cache_control` in it has an unknown type or ttl.
     """
-    if claude_body.is_claude_body(body):
-        body = claude_body.to_converse(body)
+    if is_claude_body(body):
+        body = claude_view(body).request
     if not _has_converse_messages(body):
         return None
     request = dict(body)

@@ -154,8 +154,8 @@ def test_every_way_of_writing_a_claude_body_is_the_same_prefix() -> None:
                 {
                     "toolSpec": {
                         "name": "look",
-                        "inputSchema": {"json": {"type": "object"}},
                         "description": "Look.",
+                        "inputSchema": {"json": {"type": "object"}},
                     }
                 },
                 {"toolSpec": {"name": "stop", "inputSchema": {"json": {}}}},
