@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from langchain_bedrock_cache.call_readings import region_at_start
 from langchain_bedrock_cache.changes import Change
 from langchain_bedrock_cache.fingerprint import Fingerprint
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.usage import CacheUsage
+
+# Of langchain-aws, as its chat models call themselves.
+_APIS = {"amazon_bedrock_converse_chat": "Converse", "amazon_bedrock_chat": "InvokeModel"}
+
+
+class Destination(NamedTuple):
+    """Where a call went: what was written there is not expected to be read elsewhere.
+
+    Attributes:
+        region: AWS Region; empty if not known.
+        api: `Converse` or `InvokeModel`; empty if not known.
+    """
+
+    region: str = ""
+    api: str = ""
+
+
+NOT_KNOWN = Destination()
+"""Of calls that nobody says anything of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +42,7 @@ class Entry:
         ttl: Its lifetime.
         used_at: When it was last written or read, in seconds.
         readable_at: From when on it could be read.
-        region: Where it is; empty if not known.
+        written_at: Where it is.
         position: Number of blocks before its end.
     """
 
@@ -31,7 +51,7 @@ class Entry:
     ttl: CacheTTL
     used_at: float
     readable_at: float
-    region: str
+    written_at: Destination
     position: int
 
 
@@ -47,7 +67,8 @@ class CallFacts:
         earlier_tokens: What that one had read and written.
         entry: The longest entry that earlier calls left in this request's prefix.
         started_at: When the call was made, in seconds.
-        region: Where it went; empty if not known.
+        sent_to: Where it went.
+        earlier_sent_to: Where the nearest earlier request went.
         error: Type of the exception that ended it.
     """
 
@@ -58,5 +79,27 @@ class CallFacts:
     earlier_tokens: int = 0
     entry: Entry | None = None
     started_at: float = 0.0
-    region: str = ""
+    sent_to: Destination = NOT_KNOWN
+    earlier_sent_to: Destination = NOT_KNOWN
     error: str | None = None
+
+
+def destination_at_start(
+    serialized: Mapping[str, Any] | None,
+    invocation_params: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+) -> Destination:
+    """Find where a call goes in what `on_chat_model_start` is given.
+
+    Args:
+        serialized: The model's constructor arguments, in LangChain's serialized form.
+        invocation_params: Params of this call, with the kind of model as `_type`.
+        metadata: Run metadata, with the Region where langchain-aws tells it.
+
+    Returns:
+        What is found.
+    """
+    settings = (serialized or {}).get("kwargs") or {}
+    kind = (invocation_params or {}).get("_type")
+    api = "Converse" if settings.get("beta_use_converse_api") else _APIS.get(str(kind), "")
+    return Destination(region_at_start(metadata), api)

@@ -21,6 +21,7 @@ from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 from langchain_bedrock_cache.call_context import CallNotes, notes_of_run
+from langchain_bedrock_cache.call_facts import NOT_KNOWN, Destination, destination_at_start
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
@@ -28,7 +29,6 @@ from langchain_bedrock_cache.call_readings import (
     known_as,
     names_at_start,
     read_result,
-    region_at_start,
     with_metadata,
 )
 from langchain_bedrock_cache.diagnoser import default_diagnoser
@@ -50,7 +50,7 @@ class _OpenCall:
     place: RunPlace
     tags: tuple[str, ...]
     names: ModelNames = field(default_factory=ModelNames)
-    region: str = ""
+    sent_to: Destination = NOT_KNOWN
     step: str | None = None
     started_at: float | None = None
     first_token_at: float | None = None
@@ -173,13 +173,14 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Note the start of a call, the model it goes to and its place among the runs."""
-        names = names_at_start(serialized, kwargs.get("invocation_params"), metadata)
+        params = kwargs.get("invocation_params")
+        names = names_at_start(serialized, params, metadata)
         name = kwargs.get("name")
         with self._lock:
             place = self._tree.place(run_id, parent_run_id, name)
             self._calls[run_id] = _OpenCall(
                 names=names,
-                region=region_at_start(metadata),
+                sent_to=destination_at_start(serialized, params, metadata),
                 place=place,
                 step=name or (metadata or {}).get("langgraph_node") or place.parent_name,
                 tags=tuple(tags or ()),
@@ -278,7 +279,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             plan=reading.plan,
             started_at=ended_at if call.started_at is None else call.started_at,
             readable_at=ended_at if call.first_token_at is None else call.first_token_at,
-            region=call.region,
+            sent_to=call.sent_to,
             error=error,
         )
 

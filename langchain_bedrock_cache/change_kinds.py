@@ -8,6 +8,7 @@ from typing import Literal
 ChangeKind = Literal[
     "model",
     "region",
+    "api",
     "thinking",
     "effort",
     "setting",
@@ -35,6 +36,7 @@ ChangeKind = Literal[
 WORDS: Mapping[ChangeKind, str] = {
     "model": "another model",
     "region": "another Region",
+    "api": "another API, with a prompt cache of its own as far as is known",
     "thinking": "other thinking settings",
     "effort": "another effort",
     "setting": "another request setting",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from langchain_bedrock_cache.call_facts import CallFacts, Entry
+from langchain_bedrock_cache.call_facts import NOT_KNOWN, CallFacts, Destination, Entry
 from langchain_bedrock_cache.diagnosis import Diagnosis, diagnose
 from langchain_bedrock_cache.fingerprint import Fingerprint
 from langchain_bedrock_cache.profiles import CacheTTL
@@ -34,7 +34,7 @@ class Diagnoser:
     def __init__(self, requests: SentRequests) -> None:
         self._requests = requests
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-        self._cached: OrderedDict[int, int] = OrderedDict()
+        self._cached: OrderedDict[int, tuple[int, Destination]] = OrderedDict()
         self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -50,7 +50,7 @@ class Diagnoser:
         plan: Mapping[str, Any] | None,
         started_at: float,
         readable_at: float,
-        region: str = "",
+        sent_to: Destination = NOT_KNOWN,
         error: str | None = None,
     ) -> Diagnosis | None:
         """Judge a call, and remember what it left in the cache.
@@ -61,7 +61,7 @@ class Diagnoser:
             plan: What the planner reported.
             started_at: When it was made, in seconds.
             readable_at: When its answer began, or ended if that is not known.
-            region: Where it went; empty if not known.
+            sent_to: Where it went.
             error: Type of the exception that ended it.
 
         Returns:
@@ -70,7 +70,7 @@ class Diagnoser:
         with self._lock:
             if number is not None and number in self._judged:
                 return self._judged[number]
-            return self._judge(number, usage, plan, started_at, readable_at, region, error)
+            return self._judge(number, usage, plan, started_at, readable_at, sent_to, error)
 
     def _judge(
         self,
@@ -79,20 +79,22 @@ class Diagnoser:
         plan: Mapping[str, Any] | None,
         started_at: float,
         readable_at: float,
-        region: str,
+        sent_to: Destination,
         error: str | None,
     ) -> Diagnosis | None:
         sent = self._requests.get(number)
+        earlier = self._cached.get(sent.earlier) if sent and sent.earlier else None
         taken = sent.print if sent else None
         facts = CallFacts(
             usage=usage,
             print=taken,
             plan=plan,
             change=sent.change if sent else None,
-            earlier_tokens=self._cached.get(sent.earlier, 0) if sent and sent.earlier else 0,
+            earlier_tokens=earlier[0] if earlier else 0,
+            earlier_sent_to=earlier[1] if earlier else NOT_KNOWN,
             entry=self._longest(taken) if taken else None,
             started_at=started_at,
-            region=region,
+            sent_to=sent_to,
             error=error,
         )
         if sent and usage:
@@ -120,7 +122,7 @@ class Diagnoser:
     ) -> None:
         read = usage.cache_read_tokens
         tokens = read + usage.cache_write_tokens
-        _put(self._cached, number, tokens, _MAX_CALLS)
+        _put(self._cached, number, (tokens, facts.sent_to), _MAX_CALLS)
         if not tokens:
             return
         digests, chars = taken.prefix.digests, taken.prefix.chars
@@ -140,7 +142,7 @@ class Diagnoser:
                 ttl=ttl,
                 used_at=facts.started_at,
                 readable_at=readable_at,
-                region=facts.region,
+                written_at=facts.sent_to,
                 position=position,
             )
             digest = digests[position - 1]
@@ -152,7 +154,7 @@ class Diagnoser:
         What was read up to a later place was not touched here: only the longest find is renewed.
         """
         old = self._entries.get(digest)
-        if old is None or old.region != new.region or old.tokens > read:
+        if old is None or old.written_at != new.written_at or old.tokens > read:
             return new
         used_at = new.used_at if old.tokens >= _ABOUT * read else old.used_at
         return replace(old, used_at=used_at)

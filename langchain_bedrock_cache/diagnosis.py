@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from langchain_bedrock_cache.call_facts import CallFacts
+from langchain_bedrock_cache.call_facts import CallFacts, Destination
 from langchain_bedrock_cache.changes import Change
 from langchain_bedrock_cache.fingerprint import Fingerprint
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
@@ -197,6 +197,8 @@ def _prefix_changed(case: _Case) -> Diagnosis | None:
     change = case.facts.change
     if change is None or (case.expected <= case.read and case.taken.points):
         return None
+    if change.kind == "region":  # the prefix tells that it went elsewhere, not where
+        change = _went_elsewhere(case.facts.earlier_sent_to, case.facts.sent_to) or change
     return case.missed("prefix_changed", str(change), change=change)
 
 
@@ -206,12 +208,19 @@ def _first_write(case: _Case) -> Diagnosis | None:
     return Diagnosis(verdict="first_write")
 
 
-def _other_region(case: _Case) -> Diagnosis | None:
-    entry, region = case.facts.entry, case.facts.region
-    if entry is None or not region or not entry.region or region == entry.region:
-        return None
-    change = Change(kind="region", detail=f"{entry.region} before, {region} now")
-    return case.missed("prefix_changed", str(change), change=change)
+def _elsewhere(case: _Case) -> Diagnosis | None:
+    entry = case.facts.entry
+    change = _went_elsewhere(entry.written_at, case.facts.sent_to) if entry else None
+    return case.missed("prefix_changed", str(change), change=change) if change else None
+
+
+def _went_elsewhere(before: Destination, now: Destination) -> Change | None:
+    """Return how two calls went to different places; `None` if nobody says that they did."""
+    if before.region and now.region and before.region != now.region:
+        return Change(kind="region", detail=f"{before.region} before, {now.region} now")
+    if before.api and now.api and before.api != now.api:
+        return Change(kind="api", detail=f"{before.api} before, {now.api} now")
+    return None
 
 
 def _expired(case: _Case) -> Diagnosis | None:
@@ -278,7 +287,7 @@ _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _too_short,
     _prefix_changed,
     _first_write,
-    _other_region,
+    _elsewhere,
     _expired,
     _in_flight,
     _no_points,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from langchain_bedrock_cache.call_facts import Destination
 from langchain_bedrock_cache.changes import common_blocks
 from langchain_bedrock_cache.converse import read_converse
 from langchain_bedrock_cache.diagnoser import Diagnoser
@@ -28,6 +29,8 @@ from langchain_bedrock_cache.wrong_forms import WrongForm, api_of, find_wrong_fo
 
 _CHARS_PER_TOKEN = 3.0
 _FINE = ("hit", "first_write")
+# What Bedrock answers to cache points that it does not take; all else is about something else.
+_REFUSALS = ("ValidationException", "AccessDeniedException")
 
 
 class UnreadableRequestError(BedrockCacheError, ValueError):
@@ -45,7 +48,7 @@ class Explanation:
         shared_tokens: About how many tokens that is; 3 characters each.
         are_points_assumed: Whether it was judged as if a cache point were at its end.
         wrong_forms: Cache points that are refused or cache nothing; the diagnosis is of the same
-            request with its cache points written as they should be.
+            request with its cache points written as they should be, unless the call failed.
     """
 
     name: str
@@ -127,11 +130,12 @@ def explain(
 
 
 def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator[Explanation]:
-    """Say why logged calls read what they read.
+    """Say why logged calls read what they read, and what is wrong with those that were refused.
 
     Args:
-        records: Decoded records of Bedrock's model invocation logs, in any order; those without a
-            request inside, of failed calls and of other models are left out.
+        records: Decoded records of Bedrock's model invocation logs, in any order. Left out are
+            those without a request inside, of other models, and of calls that failed for reasons
+            other than their cache points.
         model: Model ID, where the log has an ARN that does not name it.
 
     Yields:
@@ -139,16 +143,14 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
     """
     requests = SentRequests()
     diagnoser = Diagnoser(requests)
-    usable = [record for record in records if is_record(record) and not record.get("errorCode")]
-    for record in sorted(usable, key=_time):
-        body = decoded(record["input"].get("inputBodyJson"))
-        try:
-            read = _read_body(
-                {"modelId": record["modelId"], **body},
-                model,
-                operation=str(record.get("operation") or ""),
-            )
-        except (UnreadableRequestError, BedrockCacheError, TypeError):
+    for record in sorted(filter(is_record, records), key=_time):
+        read = _read_record(record, model)
+        if read is None:
+            continue
+        if record.get("errorCode"):
+            refused = _refused(record, read)
+            if refused is not None:
+                yield refused
             continue
         converse, prefix, profile, wrong = read
         sent = requests.add(converse, prefix, profile, [(m.position, m.ttl) for m in prefix.marks])
@@ -159,10 +161,10 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
             plan=_plan(converse, profile),
             started_at=at,
             readable_at=at,
-            region=str(record.get("region") or ""),
+            sent_to=Destination(str(record.get("region") or ""), _operation(record)),
         )
         if diagnosis is not None:
-            name = str(record.get("requestId") or record["timestamp"])
+            name = _name(record)
             yield _explanation(name, diagnosis, sent, requests, assumed=False, wrong=wrong)
 
 
@@ -185,6 +187,38 @@ class _Read(NamedTuple):
     wrong: Sequence[WrongForm]
 
 
+def _read_record(record: Mapping[str, Any], model: str | None) -> _Read | None:
+    """Return the request of a log record; `None` if there is none that can be explained."""
+    body = decoded(record["input"].get("inputBodyJson"))
+    try:
+        body = {"modelId": record["modelId"], **body}
+        return _read_body(body, model, operation=str(record.get("operation") or ""))
+    except (UnreadableRequestError, BedrockCacheError, TypeError):
+        return None
+
+
+def _refused(record: Mapping[str, Any], read: _Read) -> Explanation | None:
+    """Say what is wrong with the cache points of a refused call; `None` if nothing is."""
+    code = str(record["errorCode"])
+    if not code.endswith(_REFUSALS):
+        return None
+    plan = _plan(read.converse, read.profile) if read.prefix.marks or read.wrong else None
+    if plan is None and not any(wrong.outcome == "bedrock_refuses" for wrong in read.wrong):
+        return None
+    detail = f"{code}; {plan['skipped'][0]['detail']}" if plan else code
+    diagnosis = Diagnosis(verdict="failed", detail=detail)
+    return Explanation(name=_name(record), diagnosis=diagnosis, wrong_forms=tuple(read.wrong))
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    return str(record.get("requestId") or record["timestamp"])
+
+
+def _operation(record: Mapping[str, Any]) -> str:
+    operation = str(record.get("operation") or "")
+    return next((api for api in ("Converse", "InvokeModel") if operation.startswith(api)), "")
+
+
 def _read_body(body: Mapping[str, Any], model: str | None, *, operation: str = "") -> _Read:
     model_id = model or str(body.get("modelId") or "")
     profile = find_profile(model_id.rpartition("/")[2] if base_model_id(model_id) else model_id)
@@ -199,6 +233,8 @@ def _read_body(body: Mapping[str, Any], model: str | None, *, operation: str = "
 
 
 def _as_converse(body: Mapping[str, Any]) -> dict[str, Any]:
+    # Bodies of InvokeModel do not name their model: it would be taken for a setting of Claude's.
+    body = {name: value for name, value in body.items() if name != "modelId"}
     try:
         converse = to_converse(body)
     except (AttributeError, KeyError, TypeError) as error:

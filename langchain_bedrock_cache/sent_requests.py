@@ -161,7 +161,7 @@ class SentRequests:
         for digest in _beginnings(new):
             numbers.update(dict.fromkeys(self._beginnings.get(digest, ())))
         contents = {b.content: b.chars for b in new.blocks}
-        best, best_score = None, 0.0
+        best, best_score = None, (0.0, 0)
         for number in sorted(numbers, reverse=True):
             score = _likeness(self._requests[number].print, new, contents)
             if score > best_score:
@@ -212,8 +212,11 @@ def _is_next_turn(before: SentRequest, taken: Fingerprint) -> bool:
     return position >= last[0] and position > before.print.prefix.head
 
 
-def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -> float:
-    """Return about how many characters two requests have in common, at whatever place."""
+def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -> tuple[float, int]:
+    """Return about how many characters two requests have in common, at whatever place.
+
+    Where that is the same, what they share as a prefix decides: the second number, in blocks.
+    """
     start = common_blocks(old, new)
     score = float(new.prefix.chars_before(start))
     rest = [*old.blocks[start : max(start, old.prefix.head)], *old.blocks[start:][-_LAST_BLOCKS:]]
@@ -222,7 +225,7 @@ def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -
         a, b = old.blocks[start], new.blocks[start]
         if a.content != b.content and is_version_of(a, b):
             score += min(a.chars, b.chars) / 2
-    return score
+    return score, start
 
 
 @cache

@@ -103,7 +103,8 @@ def _as_text(found: Sequence[Explanation]) -> str:
             lines.append(f"  shared with the request before: {blocks} blocks, ~{tokens:,} tokens")
         if one.wrong_forms:
             lines += [f"  {wrong}" for wrong in one.wrong_forms]
-            lines.append("  judged as if these cache points were written as they should be")
+            if one.diagnosis.verdict != "failed":
+                lines.append("  judged as if these cache points were written as they should be")
         if one.are_points_assumed:
             lines.append("  no cache points in the files: judged as if one were at each end")
     if len(found) > 1:

@@ -25,17 +25,20 @@ from langchain_bedrock_cache import (
     CacheSkippedWarning,
     CacheUsageCallbackHandler,
     ChatBedrockCached,
+    ChatBedrockInvokeCached,
     PrefixMemory,
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.diagnoser import default_diagnoser
 from langchain_bedrock_cache.diagnosis import Diagnosis
-from langchain_bedrock_cache.emulator import BedrockEmulator, Reply
+from langchain_bedrock_cache.emulator import BedrockEmulator, PromptRouter, Reply
 from langchain_bedrock_cache.sent_requests import sent_requests
 
 EVERYWHERE = CachePolicy.fixed(tools="5m", system="5m", messages="5m")
 RULES = "".join(f"Rule {n}: answer question {n} with patience and care.\n" for n in range(150))
 ANSWER = "This is the answer of the model, in a sentence."
+SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+ROUTER = "arn:aws:bedrock:us-east-1:123456789012:prompt-router/abc123"
 _LATENCY_SECONDS = 2.0
 
 
@@ -58,6 +61,7 @@ class Stage:
             clock=self.clock,
             responder=self._answer,
             first_byte_latency_seconds=self.latency_seconds,
+            model_arns={ROUTER: PromptRouter(models=(CLAUDE, SONNET), choose=_hard_for_sonnet)},
         )
         self.handler = CacheUsageCallbackHandler(clock=self.clock)
         self.memory = PrefixMemory(clock=self.clock)
@@ -72,6 +76,18 @@ class Stage:
         kwargs.setdefault("cache_policy", EVERYWHERE)
         client = self.emulator.client(region=region)
         return ChatBedrockCached(
+            model_id=model_id,
+            client=client,
+            bedrock_client=self.emulator.control_client(),
+            prefix_memory=self.memory,
+            **kwargs,
+        )
+
+    def invoke_model(self, model_id: str = CLAUDE, **kwargs: Any) -> Any:
+        """Return a chat model that speaks InvokeModel; caches in every section, too."""
+        kwargs.setdefault("cache_policy", EVERYWHERE)
+        client = self.emulator.client()
+        return ChatBedrockInvokeCached(
             model_id=model_id,
             client=client,
             bedrock_client=client,
@@ -91,6 +107,11 @@ class Stage:
             self.meeting.wait(timeout=10)
             self.clock.advance(self.latency_seconds)
         return Reply(text=ANSWER)
+
+
+def _hard_for_sonnet(request: Any) -> str:
+    """Choose a model as a prompt router would, by the question."""
+    return SONNET if "hard" in json.dumps(request["messages"][-1]) else CLAUDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +165,15 @@ def tool(name: str, *, description: str = "", **schema: Any) -> dict[str, Any]:
 
 
 TOOLS = [tool("read"), tool("search"), tool("write")]
+# The same in OpenAI's form, which models on InvokeModel take.
+_FUNCTIONS: list[dict[str, Any]] = [
+    {
+        "name": one["toolSpec"]["name"],
+        "description": one["toolSpec"]["description"],
+        "parameters": one["toolSpec"]["inputSchema"]["json"],
+    }
+    for one in TOOLS
+]
 
 
 def _twice(first: Sequence[BaseMessage], second: Sequence[BaseMessage]) -> Callable[[Stage], None]:
@@ -170,6 +200,32 @@ def _pair(before: Any, now: Any, *, after: float = 1) -> Callable[[Stage], None]
 
 def _model(model_id: str = CLAUDE, **kwargs: Any) -> Callable[[Stage], Any]:
     return lambda stage: stage.model(model_id, **kwargs)
+
+
+def _invoke_model(**kwargs: Any) -> Callable[[Stage], Any]:
+    return lambda stage: stage.invoke_model(**kwargs)
+
+
+def _invoked(
+    first: Sequence[BaseMessage], second: Sequence[BaseMessage], *, after: float = 1
+) -> Callable[[Stage], None]:
+    """Call a model that speaks InvokeModel twice."""
+
+    def run(stage: Stage) -> None:
+        stage.call(first, model=stage.invoke_model())
+        stage.call(second, model=stage.invoke_model(), after=after)
+
+    return run
+
+
+def _routed(*questions: str) -> Callable[[Stage], None]:
+    """Ask a prompt router."""
+
+    def run(stage: Stage) -> None:
+        for question in questions:
+            stage.call(ask(question), model=stage.model(ROUTER, provider="anthropic"))
+
+    return run
 
 
 def _with_tools(tools: Sequence[Any], **kwargs: Any) -> Callable[[Stage], Any]:
@@ -270,6 +326,11 @@ SITUATIONS: dict[str, Situation] = {
     "a conversation of its own": Situation(
         run=_twice(ask(), ask(rules=words(2_000, "other"))), verdict="first_write"
     ),
+    "the same call again, InvokeModel": Situation(run=_invoked(ask(), ask()), verdict="hit"),
+    "a router that returns to its first model": Situation(
+        run=_routed("An easy one, please?", "A hard one, please?", "Another easy one?"),
+        verdict="hit",
+    ),
     # The system prompt changes.
     "date at the start": Situation(
         run=_rules(f"Today is 2026-11-16.\n{RULES}", f"Today is 2026-11-17.\n{RULES}"),
@@ -296,6 +357,12 @@ SITUATIONS: dict[str, Situation] = {
     "a counter": Situation(
         run=_rules(f"Ticket #41. {RULES}", f"Ticket #42. {RULES}"),
         verdict="prefix_changed", kind="number", place="system[0]", offset=9,
+    ),
+    "date at the start, InvokeModel": Situation(
+        run=_invoked(
+            ask(rules=f"Today is 2026-11-16.\n{RULES}"), ask(rules=f"Today is 2026-11-17.\n{RULES}")
+        ),
+        verdict="prefix_changed", kind="date", place="system[0]", offset=18,
     ),
     "whitespace": Situation(
         run=_rules(RULES, RULES[:998].rstrip() + "\n\n" + RULES[998:].lstrip()),
@@ -331,6 +398,13 @@ SITUATIONS: dict[str, Situation] = {
         run=_pair(_with_tools(TOOLS), _with_tools(TOOLS[::-1])),
         verdict="prefix_changed", kind="tool_order", place="tools[0]",
     ),
+    "shuffled tools, InvokeModel": Situation(
+        run=_pair(
+            lambda s: s.invoke_model().bind_tools(_FUNCTIONS),
+            lambda s: s.invoke_model().bind_tools(_FUNCTIONS[::-1]),
+        ),
+        verdict="prefix_changed", kind="tool_order", place="tools[0]",
+    ),
     "a tool described anew": Situation(
         run=_pair(
             _with_tools(TOOLS),
@@ -355,12 +429,20 @@ SITUATIONS: dict[str, Situation] = {
     ),
     # Settings change.
     "another model": Situation(
-        run=_pair(_model(), _model("us.anthropic.claude-sonnet-4-5-20250929-v1:0")),
+        run=_pair(_model(), _model(SONNET)),
         verdict="prefix_changed", kind="model", place="model",
     ),
     "another Region": Situation(
         run=_pair(_model(region="us-east-1"), _model(region="eu-west-1")),
         verdict="prefix_changed", kind="region", place="region",
+    ),
+    "the other API": Situation(
+        run=_pair(_model(), _invoke_model()),
+        verdict="prefix_changed", kind="api", place="api",
+    ),
+    "a router that chooses another model": Situation(
+        run=_routed("An easy one, please?", "A hard one, please?"),
+        verdict="prefix_changed", kind="model", place="model",
     ),
     "another thinking budget": Situation(
         run=_pair(_thinking(2_000), _thinking(4_000)),
@@ -383,6 +465,10 @@ SITUATIONS: dict[str, Situation] = {
     # The conversation changes.
     "trimmed history": Situation(
         run=_twice(turns(5), [turns(6)[0], *turns(6)[5:]]),
+        verdict="prefix_changed", kind="history_trimmed", place="messages[0][0]",
+    ),
+    "trimmed history, InvokeModel": Situation(
+        run=_invoked(turns(5), [turns(6)[0], *turns(6)[5:]]),
         verdict="prefix_changed", kind="history_trimmed", place="messages[0][0]",
     ),
     "summarized history": Situation(
@@ -444,6 +530,9 @@ SITUATIONS: dict[str, Situation] = {
         ),
         verdict="expired",
     ),
+    "pause of 6 minutes, InvokeModel": Situation(
+        run=_invoked(ask(), ask(), after=360), verdict="expired"
+    ),
     "parallel first calls": Situation(
         run=_parallel_first_calls, verdict="in_flight",
         stage=lambda: Stage(latency_seconds=_LATENCY_SECONDS),
@@ -451,6 +540,10 @@ SITUATIONS: dict[str, Situation] = {
     "evicted": Situation(run=_evicted, verdict="unexplained"),
     # Length and distance.
     "too short": Situation(run=lambda s: s.call(ask(rules=RULES[:1_200])), verdict="too_short"),
+    "too short, InvokeModel": Situation(
+        run=lambda s: s.call(ask(rules=RULES[:1_200]), model=s.invoke_model()),
+        verdict="too_short",
+    ),
     "too short for Haiku": Situation(
         run=lambda s: s.call(ask(), model=s.model(HAIKU)), verdict="too_short"
     ),
@@ -467,6 +560,10 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "switched off": Situation(
         run=lambda s: s.call(ask(), model=s.model(cache_policy=CachePolicy.off())),
+        verdict="no_points",
+    ),
+    "switched off later, InvokeModel": Situation(
+        run=_pair(_invoke_model(), _invoke_model(cache_policy=CachePolicy.off())),
         verdict="no_points",
     ),
     "switched off later": Situation(

@@ -76,6 +76,16 @@ def test_the_same_prefix_is_fine() -> None:
     assert explain(body()).diagnosis.verdict == "first_write"
 
 
+def test_the_name_of_the_model_is_no_setting() -> None:
+    """Claude's bodies with a `modelId` beside them: another address of a model changes nothing."""
+    found = explain(
+        {**claude_body("Monday"), "modelId": f"global.{CLAUDE.removeprefix('us.')}"},
+        {**claude_body("Monday"), "modelId": CLAUDE},
+    )
+    assert found.is_fine
+    assert found.diagnosis.verdict == "hit"
+
+
 @pytest.mark.parametrize("control", [True, False])
 def test_claude_bodies_are_read(control: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Bodies of InvokeModel are compared like Converse bodies, with or without cache points."""
@@ -129,6 +139,64 @@ def test_logs_are_explained_with_their_own_counts() -> None:
     verdicts = [f.diagnosis.verdict for f in found]
     assert verdicts == ["first_write", "hit", "prefix_changed", "expired"]
     assert found[3].diagnosis.age_seconds == pytest.approx(18 * 60)
+
+
+def failed(number: int, request: dict[str, Any], code: str, **more: Any) -> dict[str, Any]:
+    """Return a log record of a call that was not answered."""
+    kept = record(number, request, read=0, written=0)
+    del kept["output"]
+    return {**kept, "errorCode": code, **more}
+
+
+def test_refused_calls_are_explained_by_their_wrong_forms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A logged refusal names the cache point it is about, and how to write it."""
+    first = ask(user("What is it about?"), system=[POINT, {"text": RULES}])
+    log = [record(0, body(), read=0, written=2_000), failed(1, first, "ValidationException")]
+    fine, refused = explain_log(log)
+    assert fine.is_fine
+    assert not refused.is_fine
+    assert (refused.name, refused.diagnosis.verdict) == ("call-1", "failed")
+    (wrong,) = refused.wrong_forms
+    assert (wrong.form, wrong.place) == ("first_in_list", "system[0]")
+    assert main(["explain", _file(tmp_path, "log.json", *log)]) == 1
+    printed = capsys.readouterr().out
+    assert "call-1: failed: ValidationException\n  system[0]: " in printed
+    assert wrong.fix in printed
+    assert "judged as if" not in printed
+    assert printed.endswith("2 calls: 1 first write, 1 failed\n")
+
+
+def test_a_model_without_caching_refuses_in_the_log() -> None:
+    """A 403 of a model that takes no cache points says so, where the request has some."""
+    refused = failed(0, body(model=LLAMA), "AccessDeniedException", modelId=LLAMA)
+    (found,) = explain_log([refused])
+    assert found.diagnosis.verdict == "failed"
+    assert f"{LLAMA} is not known to take cache points" in found.diagnosis.detail
+    plain = ask(user("Hi"), system=[{"text": RULES}], model=LLAMA)
+    assert not list(explain_log([failed(0, plain, "AccessDeniedException", modelId=LLAMA)]))
+
+
+def test_other_failures_in_the_log_are_not_about_the_cache() -> None:
+    """Throttling, and a refusal of a request whose cache points are right, are left out."""
+    first = ask(user("What is it about?"), system=[POINT, {"text": RULES}])
+    log = [failed(0, first, "ThrottlingException"), failed(1, body(), "ValidationException")]
+    assert not list(explain_log(log))
+
+
+def test_the_other_api_in_the_log_is_said_to_be_that() -> None:
+    """The same prompt through InvokeModel, not read: the API is what differs, not the Region."""
+    before = record(0, body(), read=0, written=2_000)
+    now = record(1, claude_body("Monday"), read=0, written=2_000) | {"operation": "InvokeModel"}
+    now["output"] = {
+        "outputBodyJson": {"usage": {"input_tokens": 10, "cache_creation_input_tokens": 2_000}}
+    }
+    _, found = explain_log([before, now])
+    assert found.diagnosis.verdict == "prefix_changed"
+    assert found.diagnosis.change is not None
+    assert found.diagnosis.change.kind == "api"
+    assert "Converse before, InvokeModel now" in str(found)
 
 
 def test_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
