@@ -1,10 +1,11 @@
-"""Soak: many calls through `ChatBedrockCached`, one in twenty with a fault, all answers checked.
+"""Soak: many calls through our chat models, one in twenty with a fault, all answers checked.
 
 Run: `python tests/benchmarks/bench_soak.py [--calls 100000] [--processes 2]`. Half of the calls are
-made by threads, half by asyncio; half are streamed. Faults are of every kind the emulator has and
-some that it has not: refused points, throttling, service errors, streams that break off, odd usage
-(as odd as langchain-aws takes), clocks that jump, a store that fails. Exits with 1 if anything is
-wrong.
+made by threads, half by asyncio; half are streamed; one in four goes through InvokeModel. Faults
+are of every kind the emulator has and some that it has not: refused points, throttling, service
+errors, streams that break off, first bytes that are late, odd usage (as odd as langchain-aws
+takes), clocks that jump, a store that fails or answers nonsense. Every token that answers and the
+callback handler tell of is compared with the emulator's ledger. Exits with 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from langchain_bedrock_cache import (
     CacheUsage,
     CacheUsageCallbackHandler,
     ChatBedrockCached,
+    ChatBedrockInvokeCached,
     PrefixMemory,
 )
 from langchain_bedrock_cache.emulator import BedrockEmulator, LedgerRecord
@@ -45,10 +48,27 @@ REFUSING_MODELS = (
     "us.amazon.nova-pro-v1:0",
     "us.amazon.nova-lite-v1:0",
 )
+INVOKE_SHARE = 0.25
+INVOKE_REFUSING = REFUSING_MODELS[0]
+SLOW_SECONDS = 0.2
 CONCURRENCY = 16
 FAULT_SHARE = 0.05
-FAULTS = ("throttled", "unavailable", "broken stream", "refused", "bare usage", "odd usage")
-HARD = ("ThrottlingException", "ServiceUnavailableException", "ModelStreamErrorException")
+FAULTS = (
+    "throttled",
+    "unavailable",
+    "timed out",
+    "broken stream",
+    "late",
+    "refused",
+    "bare usage",
+    "odd usage",
+)
+ORDERED = {
+    "throttled": "ThrottlingException",
+    "unavailable": "ServiceUnavailableException",
+    "timed out": "ModelTimeoutException",
+}
+HARD = (*ORDERED.values(), "ModelStreamErrorException")
 ROUND = 1_000
 
 
@@ -97,6 +117,15 @@ class BrokenStore(BaseStore[str, bytes]):
         yield from ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    tag: str
+    model: Any
+    prompt: list[Any]
+    settings: dict[str, Any]
+    streamed: bool
+
+
 class Soak:
     """One process: an emulator, a model, and the books that must agree."""
 
@@ -105,7 +134,8 @@ class Soak:
         self.found: Counter[str] = Counter()
         self.wrong: Counter[str] = Counter()
         self.ledger: dict[str, LedgerRecord] = {}
-        self.seen_usage = CacheUsage()
+        self.expected = CacheUsage()
+        self.books = threading.Lock()
         self.emulator = BedrockEmulator(
             responder=_echo, first_byte_latency_seconds=0.002, on_record=self._enter
         )
@@ -113,15 +143,17 @@ class Soak:
         client = self.emulator.client()
         client.meta.events.register("after-call.bedrock-runtime.Converse", self._spoil)
         self.usage = CacheUsageCallbackHandler(max_records=1_000)
-        self.model = ChatBedrockCached(
-            model_id=MODEL,
-            client=client,
-            prefix_memory=PrefixMemory(
-                clock=JumpyClock(seed), max_entries=5_000, store=BrokenStore()
-            ),
-            cache_policy=CachePolicy(single_flight_seconds=0.05),
-            callbacks=[self.usage],
-        )
+        memory = PrefixMemory(clock=JumpyClock(seed), max_entries=5_000, store=BrokenStore())
+        common: dict[str, Any] = {
+            "client": client,
+            "prefix_memory": memory,
+            "cache_policy": CachePolicy(single_flight_seconds=0.05),
+            "callbacks": [self.usage],
+        }
+        self.model = ChatBedrockCached(model_id=MODEL, **common)
+        self.invoking = {
+            name: ChatBedrockInvokeCached(model=name, **common) for name in (MODEL, INVOKE_REFUSING)
+        }
 
     def _enter(self, record: LedgerRecord) -> None:
         self.ledger[record.request_id] = record
@@ -136,76 +168,86 @@ class Soak:
                 "cacheReadInputTokens": -3,
             }
 
-    def plan(self, number: int) -> tuple[str, list[Any], bool]:
-        """Return the tag of a call, its prompt, and whether it is streamed."""
+    def plan(self, number: int) -> _Call:
+        """Return what to call, and order its fault."""
         kind = self.random.choice(FAULTS) if self.random.random() < FAULT_SHARE else "fine"
         streamed = self.random.random() < 0.5 or kind == "broken stream"
-        if kind == "throttled":
-            self.emulator.fail_next("ThrottlingException")
-        elif kind == "unavailable":
-            self.emulator.fail_next("ServiceUnavailableException")
+        invoked = self.random.random() < INVOKE_SHARE and "usage" not in kind
+        if kind in ORDERED:
+            self.emulator.fail_next(ORDERED[kind])
         elif kind == "broken stream":
             self.emulator.fail_next("ModelStreamErrorException", after_events=2)
+        name = MODEL
         if kind == "refused":
-            kind = self.random.choice(REFUSING_MODELS)
+            name = INVOKE_REFUSING if invoked else self.random.choice(REFUSING_MODELS)
         self.found[kind] += 1
+        self.found["by InvokeModel"] += invoked
         rules = f"Rules of the house, number {self.random.randrange(40)}. " * 160
         tag = f"{kind} call {number}"
-        return tag, [SystemMessage(rules), HumanMessage(tag)], streamed
+        return _Call(
+            tag=tag,
+            model=self.invoking[name] if invoked else self.model,
+            prompt=[SystemMessage(rules), HumanMessage(tag)],
+            settings={} if invoked or name == MODEL else {"model_id": name},
+            streamed=streamed,
+        )
 
-    def check(self, tag: str, answer: Any) -> None:
+    def check(self, call: _Call, answer: Any) -> None:
         """Compare an answer with its question, and its usage with the ledger."""
-        if answer.text != f"answer to {tag}":
+        if answer.text != f"answer to {call.tag}":
             self.wrong["answer of somebody else"] += 1
         metadata = answer.response_metadata["ResponseMetadata"]
         record = self.ledger.pop(metadata["RequestId"])
-        if "usage" in tag:
-            return
         usage = CacheUsage.from_converse(metadata["ConverseUsage"])
-        self.seen_usage += usage
-        if _tokens_of(record) != usage:
+        is_spoiled = "usage" in call.tag and not call.streamed
+        if not is_spoiled and _tokens_of(record) != usage:
             self.wrong["tokens"] += 1
+        with self.books:
+            self.expected += usage if is_spoiled else _tokens_of(record)
 
-    def failed(self, tag: str, error: BaseException) -> None:
+    def failed(self, call: _Call, error: BaseException) -> None:
         """Take in an error: only faults of the service may be one."""
         code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
         if not isinstance(error, ClientError | BotoCoreError) or not (
             code in HARD or "modelStreamError" in str(error)
         ):
-            kind = tag.partition(" call")[0]
+            kind = call.tag.partition(" call")[0]
             self.wrong[f"{type(error).__name__} in a {kind} call"] += 1
             print(repr(error)[:300], file=sys.stderr)
         self.found["errors seen"] += 1
+        # `ChatBedrock.invoke` tells callbacks of an error, and then LangChain does.
+        is_told_twice = call.model is not self.model and not call.streamed
+        self.found["errors told twice"] += is_told_twice
 
     def call(self, number: int) -> None:
         """Make one call."""
-        tag, prompt, streamed = self.plan(number)
+        call = self.plan(number)
         try:
-            if streamed:
-                chunks = list(self.model.stream(prompt, **_settings(tag)))
+            if call.streamed:
+                chunks = list(call.model.stream(call.prompt, **call.settings))
                 answer = sum(chunks[1:], start=chunks[0])
             else:
-                answer = self.model.invoke(prompt, **_settings(tag))
+                answer = call.model.invoke(call.prompt, **call.settings)
         except Exception as error:  # noqa: BLE001 # every error is judged
-            self.failed(tag, error)
+            self.failed(call, error)
         else:
-            self.check(tag, answer)
+            self.check(call, answer)
 
     async def acall(self, number: int, limit: asyncio.Semaphore) -> None:
         """Make one call in a task."""
         async with limit:
-            tag, prompt, streamed = self.plan(number)
+            call = self.plan(number)
             try:
-                if streamed:
-                    stream = self.model.astream(prompt, **_settings(tag))
+                if call.streamed:
+                    stream = call.model.astream(call.prompt, **call.settings)
                     chunks = [chunk async for chunk in stream]
                     answer = sum(chunks[1:], start=chunks[0])
                 else:
-                    answer = await self.model.ainvoke(prompt, **_settings(tag))
+                    answer = await call.model.ainvoke(call.prompt, **call.settings)
             except Exception as error:  # noqa: BLE001 # as above
-                self.failed(tag, error)
+                self.failed(call, error)
             else:
-                self.check(tag, answer)
+                self.check(call, answer)
 
     async def _tasks(self, numbers: range) -> None:
         limit = asyncio.Semaphore(CONCURRENCY)
@@ -223,29 +265,30 @@ class Soak:
                     list(threads.map(self.call, numbers))
             codes = Counter(record.error_code for record in self.ledger.values())
             self.found["errors sent"] += sum(codes[code] for code in HARD)
-            self.found["points refused"] += codes["AccessDeniedException"]
+            self.found["calls with points refused"] += codes["AccessDeniedException"]
             self.ledger.clear()
             memory.append(_resident_mb())
         if self.found["errors sent"] != self.found["errors seen"]:
             self.wrong["calls that failed, or did not, because of us"] += 1
+        if self.usage.total != self.expected:
+            self.wrong["tokens that the handler tells of"] += 1
+        if self.usage.totals.calls != calls + self.found["errors told twice"]:
+            self.wrong["calls that the handler counts"] += 1
         return {
             "found": self.found,
             "wrong": self.wrong,
             "memory": memory,
             "calls": self.usage.totals.calls,
             "usage": self.usage.total,
-            "seen": self.seen_usage,
+            "expected": self.expected,
         }
 
 
-def _settings(tag: str) -> dict[str, Any]:
-    """Return the model ID that a tag names, as an argument of the call."""
-    name = tag.partition(" call")[0]
-    return {"model_id": name} if name in REFUSING_MODELS else {}
-
-
 def _echo(request: dict[str, Any]) -> str:
-    return f"answer to {_tag(request)}"
+    tag = _tag(request)
+    if tag.startswith("late"):
+        time.sleep(SLOW_SECONDS)
+    return f"answer to {tag}"
 
 
 def _tag(request: Any) -> str:
@@ -296,7 +339,11 @@ def main() -> int:
         print(
             f"process {number}: memory after each tenth {memory[:: max(1, len(memory) // 10)]} MB"
         )
-        print(f"  read {result['seen'].cache_read_tokens:,} of {result['seen'].input_tokens:,}")
+        print(
+            f"  read {result['usage'].cache_read_tokens:,} of {result['usage'].input_tokens:,}",
+            end=" ",
+        )
+        print(f"by the handler, {result['expected'].input_tokens:,} by the ledger")
     print("wrong:", dict(wrong) or "nothing")
     return 1 if wrong else 0
 
