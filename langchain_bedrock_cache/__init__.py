@@ -9,8 +9,8 @@ General layout, each module importing only from those above it:
 * wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
   `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`,
   `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
-  `addressing`, `call_context`, `caching`, `regions`, `invoke_view`, `invoke_claude`,
-  `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
+  `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_view`,
+  `invoke_claude`, `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
 * what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
   `report_rows`, `report_quota`, `report_facts`, `report_plot`, `report_text`, `report_html`,
   `report`, `record_lines`, `json_lines`, `telemetry`

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from langchain_bedrock_cache import converse
 from langchain_bedrock_cache.address_book import book_of
-from langchain_bedrock_cache.addresses import base_model_id, parse_address
+from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.addressing import Addressing
 from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
-from langchain_bedrock_cache.exceptions import BedrockCacheError, UnsupportedModelError
+from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.notices import Notices
@@ -31,27 +30,23 @@ from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.recent_readings import RecentReadings
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refuser
-from langchain_bedrock_cache.rollout import OUTSIDE, first_message, in_rollout
 from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.single_flight import SingleFlight
 from langchain_bedrock_cache.tenants import salted, tenant_salt
-from langchain_bedrock_cache.unknown_models import why_no_points
+from langchain_bedrock_cache.uncached_calls import (
+    is_switched_off,
+    unsupported_call,
+    why_uncached,
+)
 from langchain_bedrock_cache.unplanned import unplanned
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.value import Prices
 from langchain_bedrock_cache.volatility import HeadWatch
 
-__all__ = ["SWITCH", "CallOptions", "CallPlanner", "PreparedCall"]
+__all__ = ["CallOptions", "CallPlanner", "PreparedCall"]
 
 _logger = logging.getLogger(__name__)
-
-SWITCH = "LANGCHAIN_BEDROCK_CACHE"
-"""Environment variable: `off` sends every request as it is, whatever the policies say."""
-
-# Providers whose future models are likely to take cache points: a point the application placed
-# is sent to them even if the model is not in the table. Everybody else answers 403.
-_CACHING_PROVIDERS = ("anthropic.", "amazon.nova")
 
 
 class CallPlanner:
@@ -82,15 +77,19 @@ class CallPlanner:
         original = dict(request)
         policy = hinted_policy(options.policy or self.policy, options.hint)
         try:
-            if _switched_off(policy):
-                return self._uncached(original, policy, options, "switched off")
-            if not _takes_part(original, policy, options):
-                return self._uncached(original, policy, options, OUTSIDE)
+            if why := why_uncached(original, policy=policy, options=options):
+                return self._uncached(original, policy, options, why)
             model_id = str(request.get("modelId") or "")
             options = self._addressing.completed(request, options)
             profile = options.profile_of(model_id)
             if profile is None or not profile.supports_caching:
-                return self._unsupported(original, model_id, profile, policy, options)
+                return unsupported_call(
+                    original,
+                    profile=profile,
+                    policy=policy,
+                    options=options,
+                    notices=self._notices,
+                )
             return self._plan(original, model_id, profile, policy, options)
         except BedrockCacheError:
             raise
@@ -100,7 +99,7 @@ class CallPlanner:
 
     def is_off(self, options: CallOptions) -> bool:
         """Whether a call is sent as it is, whatever it holds."""
-        return _switched_off(options.policy or self.policy)
+        return is_switched_off(options.policy or self.policy)
 
     def addressed(self, request: Mapping[str, Any], options: CallOptions) -> CallOptions:
         """Return the options of a call with the model behind its address, as far as it is known."""
@@ -111,7 +110,7 @@ class CallPlanner:
         policy = options.policy or self.policy
         options = self.addressed(request, options)
         profile = options.profile_of(str(request.get("modelId") or ""))
-        if _switched_off(policy) or profile is None or not profile.supports_caching:
+        if is_switched_off(policy) or profile is None or not profile.supports_caching:
             return None
         request = self._for_tenant(dict(request), policy)
         return self._readings.read(request, profile, locality=options.locality)
@@ -275,7 +274,7 @@ class CallPlanner:
             plan=decided,
             commitment=commitment,
             profile=profile,
-            model=_model_behind(model_id, options),
+            model=options.model_behind(model_id),
             locality=options.locality,
             awaits_router=parse_address(model_id).kind == "prompt-router",
         )
@@ -332,31 +331,6 @@ class CallPlanner:
         if change:
             self._notices.once(f"volatile:{family}", change.message())
 
-    def _unsupported(
-        self,
-        original: dict[str, Any],
-        model_id: str,
-        profile: ModelProfile | None,
-        policy: CachePolicy,
-        options: CallOptions,
-    ) -> PreparedCall:
-        """Send no points to a model that would answer 403, and say so as the policy wants."""
-        message = why_no_points(
-            model_id, profile=profile, base_model=options.base_model, problem=options.problem
-        )
-        if policy.unsupported_model_behavior == "raise":
-            raise UnsupportedModelError(message)
-        if policy.unsupported_model_behavior == "warn":
-            self._notices.once(f"unsupported:{model_id}", message)
-        base = base_model_id(options.base_model or model_id) or ""
-        known_to_refuse = profile is not None or not base.startswith(_CACHING_PROVIDERS)
-        request = original
-        if base and known_to_refuse and converse.has_points(original):
-            request = converse.strip_points(original)
-        as_it_is = unplanned(request, reason="unsupported_model", detail=message)
-        behind = _model_behind(model_id, options)
-        return PreparedCall(request=request, original=request, plan=as_it_is, model=behind)
-
 
 def _with_room_for_live(profile: ModelProfile, prefix: Prefix, sighting: Sighting) -> ModelProfile:
     """Return the profile with a cap that what is in the cache fits under.
@@ -373,19 +347,3 @@ def _with_room_for_live(profile: ModelProfile, prefix: Prefix, sighting: Sightin
 def _refuser(call: PreparedCall, profile: ModelProfile) -> str:
     model_id = str(call.request.get("modelId") or "")
     return refuser(model_id, profile, locality=call.locality)
-
-
-def _model_behind(model_id: str, options: CallOptions) -> str | None:
-    """Return the model behind an address, where the address does not say it itself."""
-    return None if parse_address(model_id).names_its_model else options.base_model
-
-
-def _switched_off(policy: CachePolicy) -> bool:
-    return policy.mode == "off" or os.environ.get(SWITCH, "").lower() == "off"
-
-
-def _takes_part(request: Mapping[str, Any], policy: CachePolicy, options: CallOptions) -> bool:
-    """Whether this conversation is part of the roll-out."""
-    if policy.rollout >= 1:
-        return True
-    return in_rollout(policy.rollout, options.conversation or first_message(request))

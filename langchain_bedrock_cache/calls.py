@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.memory import Commitment
 from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.policy import CachePolicy
@@ -45,6 +46,10 @@ class CallOptions:
     def profile_of(self, model_id: str) -> ModelProfile | None:
         """Return what the model behind a `modelId` allows; `None` if it is not known."""
         return self.limits or find_profile(model_id, base_model=self.base_model)
+
+    def model_behind(self, model_id: str) -> str | None:
+        """Return the model behind a `modelId` that does not say it itself; `None` if it does."""
+        return None if parse_address(model_id).names_its_model else self.base_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,12 +28,13 @@ from wire import (
 )
 
 from langchain_bedrock_cache import converse
-from langchain_bedrock_cache.caching import SWITCH, CallOptions, CallPlanner
+from langchain_bedrock_cache.caching import CallOptions, CallPlanner
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.exceptions import CacheSkippedWarning, UnsupportedModelError
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.refusals import Refusal
+from langchain_bedrock_cache.uncached_calls import SWITCH
 
 NOTHING = CallOptions()
 LONG = ask(user(text(2000), "?"), system=[text(2000)], tools=[tool()])
