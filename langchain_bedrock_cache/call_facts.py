@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.call_readings import region_at_start
@@ -32,8 +31,8 @@ NOT_KNOWN = Destination()
 """Of calls that nobody says anything of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+# Made for every call: named tuples take a fraction of the time of frozen dataclasses.
+class Entry(NamedTuple):
     """What an earlier call left in the prompt cache.
 
     Attributes:
@@ -55,8 +54,7 @@ class Entry:
     position: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFacts:
+class CallFacts(NamedTuple):
     """What is known of a call when it has ended.
 
     Attributes:

@@ -333,7 +333,8 @@ def get_cache_usage_callback(
 ) -> Iterator[CacheUsageCallbackHandler]:
     """Record every model call made inside a `with` block, without passing a callback around.
 
-    Blocks may be nested: a call counts in each of the blocks that it is made in.
+    Blocks may be nested: a call counts in each of the blocks that it is made in, and goes to the
+    sinks of each. Give a sink to one of them: a file that two sinks write to has each call twice.
 
     Args:
         rates: Your own prices, for all models or by model ID; list prices otherwise.

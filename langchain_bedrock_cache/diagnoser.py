@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -127,7 +126,7 @@ class Diagnoser:
             return
         digests, chars = taken.prefix.digests, taken.prefix.chars
         if facts.entry is not None and read >= _ABOUT * facts.entry.tokens:
-            touched = replace(facts.entry, used_at=facts.started_at)
+            touched = facts.entry._replace(used_at=facts.started_at)
             _put(self._entries, digests[touched.position - 1], touched, _MAX_ENTRIES)
         points = _used_points(taken, usage)
         last = points[-1][0] if points else 0
@@ -157,7 +156,7 @@ class Diagnoser:
         if old is None or old.written_at != new.written_at or old.tokens > read:
             return new
         used_at = new.used_at if old.tokens >= _ABOUT * read else old.used_at
-        return replace(old, used_at=used_at)
+        return old._replace(used_at=used_at)
 
 
 @cache

@@ -150,7 +150,7 @@ def diagnose(facts: CallFacts) -> Diagnosis | None:
             facts.earlier_tokens if facts.change else 0,
         ),
     )
-    return next((found for check in _CHECKS if (found := check(case))), _unexplained(case))
+    return next(found for check in _CHECKS if (found := check(case)))
 
 
 def _refused(case: _Case) -> Diagnosis | None:
@@ -279,7 +279,7 @@ def _unexplained(case: _Case) -> Diagnosis:
     return case.missed("unexplained", said)
 
 
-# In this order: what rules out everything below it comes first.
+# In this order: what rules out everything below it comes first; the last one always applies.
 _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _refused,
     _unsupported,
@@ -293,6 +293,7 @@ _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _no_points,
     _out_of_lookback,
     _too_long,
+    _unexplained,
 )
 
 

@@ -222,8 +222,8 @@ def _pieces_and_ends(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _settings(request: Mapping[str, Any]) -> dict[str, int]:
     settings: dict[str, int] = {}
     for part in ("additionalModelRequestFields", "outputConfig"):
-        fields = request.get(part) or {}
-        if isinstance(fields, Mapping):
+        fields = request.get(part)
+        if fields and isinstance(fields, Mapping):
             settings.update((str(name), _hash(_json(value))) for name, value in fields.items())
     return settings
 
