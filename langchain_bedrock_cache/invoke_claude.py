@@ -10,10 +10,18 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, get_args
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.invoke_view import Block, Blocks, Body, Dialect, InvokeView
+from langchain_bedrock_cache.invoke_view import (
+    Block,
+    Blocks,
+    Body,
+    Dialect,
+    InvokeView,
+    conversation_of,
+)
 from langchain_bedrock_cache.profiles import CacheTTL
 
 _CONTROL = "cache_control"
@@ -53,14 +61,7 @@ def claude_view(body: Body) -> InvokeView:
         AttributeError, KeyError, TypeError: If the body is not in the format after all.
     """
     blocks = Blocks()
-    request: dict[str, Any] = {
-        "messages": [
-            {"role": message["role"], "content": _listed(message["content"], blocks)}
-            for message in body["messages"]
-        ]
-    }
-    if body.get("system"):
-        request["system"] = _listed(body["system"], blocks)
+    request = conversation_of(body, partial(_listed, blocks=blocks))
     if body.get("tools"):
         tools = blocks.listed([(_tool(t), (t,), _points(t)) for t in body["tools"]])
         request["toolConfig"] = {"tools": tools, **_tool_choice(body.get("tool_choice"))}

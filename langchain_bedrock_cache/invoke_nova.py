@@ -8,9 +8,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from langchain_bedrock_cache.invoke_view import Block, Blocks, Body, Dialect, InvokeView
+from langchain_bedrock_cache.invoke_view import (
+    Block,
+    Blocks,
+    Body,
+    Dialect,
+    InvokeView,
+    conversation_of,
+)
 from langchain_bedrock_cache.profiles import CacheTTL
 
 _POINT = "cachePoint"
@@ -42,14 +50,7 @@ def nova_view(body: Body) -> InvokeView:
         AttributeError, KeyError, TypeError: If the body is not in the format after all.
     """
     blocks = Blocks()
-    request: dict[str, Any] = {
-        "messages": [
-            {"role": message["role"], "content": _listed(message["content"], blocks)}
-            for message in body["messages"]
-        ]
-    }
-    if body.get("system"):
-        request["system"] = _listed(body["system"], blocks)
+    request = conversation_of(body, partial(_listed, blocks=blocks))
     config = body.get("toolConfig") or {}
     if config.get("tools"):
         request["toolConfig"] = {**config, "tools": _listed(config["tools"], blocks)}

@@ -141,6 +141,27 @@ class InvokeView:
         return out
 
 
+def conversation_of(body: Body, listed: Callable[[Any], list[Any]]) -> dict[str, Any]:
+    """Return `messages` and `system` of a view; all families have them at the top of a body.
+
+    Args:
+        body: Decoded JSON; not modified.
+        listed: Returns the blocks of the view for system, or for the content of a message.
+
+    Raises:
+        KeyError, TypeError: If a message is none.
+    """
+    request: dict[str, Any] = {
+        "messages": [
+            {"role": message["role"], "content": listed(message["content"])}
+            for message in body["messages"]
+        ]
+    }
+    if body.get("system"):
+        request["system"] = listed(body["system"])
+    return request
+
+
 def _is(a: object, b: object) -> bool:
     return a is b
 

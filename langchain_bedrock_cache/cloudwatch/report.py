@@ -11,7 +11,7 @@ from langchain_bedrock_cache.cloudwatch.facts import MetricFacts, row_of_spans
 from langchain_bedrock_cache.cloudwatch.shown import as_html, as_text
 from langchain_bedrock_cache.report import CacheReport
 
-_HINT = "{what} needs {package}: pip install {package}"
+_HINT = "{what} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
 
 
 class CloudWatchReport(MetricFacts, CacheReport):
@@ -33,7 +33,9 @@ class CloudWatchReport(MetricFacts, CacheReport):
         try:
             pandas = import_module("pandas")
         except ImportError as error:
-            raise ImportError(_HINT.format(what="to_pandas", package="pandas")) from error
+            raise ImportError(
+                _HINT.format(what="to_pandas", package="pandas", extra="pandas")
+            ) from error
         rows = [
             {
                 "start": span.start,
@@ -58,7 +60,9 @@ class CloudWatchReport(MetricFacts, CacheReport):
         try:
             from langchain_bedrock_cache.cloudwatch.plot import draw  # noqa: PLC0415 - optional
         except ImportError as error:
-            raise ImportError(_HINT.format(what="plot", package="matplotlib")) from error
+            raise ImportError(
+                _HINT.format(what="plot", package="matplotlib", extra="plot")
+            ) from error
         return draw(self.over_time(), period_seconds=self.time_range.period_seconds)
 
     @override

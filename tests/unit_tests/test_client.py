@@ -163,7 +163,7 @@ def test_the_base_model_of_an_arn(memory: PrefixMemory, clock: SimulatedClock) -
     request = {**LONG, "modelId": PROFILE_ARN}
     client = cached_client(emulator.client(), memory=memory, base_model_id=CLAUDE)
     client.converse(**request)
-    assert emulator.control_requests == ()
+    assert list(emulator.control_requests) == []
     cached_client(emulator.client(), memory=memory).converse(**request)
     assert emulator.control_requests == ("GetInferenceProfile",)
     assert [bool(points(r)) for r in emulator.requests] == [True, True]

@@ -164,8 +164,8 @@ def test_nothing_is_shown_of_nothing(cloudwatch: Any, clock: SimulatedClock) -> 
 @pytest.mark.parametrize(
     ("method", "missing", "hint"),
     [
-        ("to_pandas", "pandas", "pip install pandas"),
-        ("plot", "matplotlib.figure", "pip install matplotlib"),
+        ("to_pandas", "pandas", r"langchain-bedrock-cache\[pandas\]"),
+        ("plot", "matplotlib.figure", r"langchain-bedrock-cache\[plot\]"),
     ],
 )
 def test_a_missing_package_comes_with_a_hint(
