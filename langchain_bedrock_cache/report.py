@@ -68,6 +68,10 @@ class CacheReport(ReportFacts):
         """Say it in text: a sentence, a table, and what to mend."""
         return as_text(self)
 
+    def __repr__(self) -> str:
+        """Say it wherever it is looked at, such as in a shell."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
         return as_html(self)

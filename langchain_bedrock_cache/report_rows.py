@@ -60,7 +60,11 @@ class ReportRow:
 
     @property
     def bound_usd(self) -> Decimal | None:
-        """What they would have cost if nothing had been wasted; `None` if that is not known."""
+        """What they would have cost at the bound: had all that was in the cache been read.
+
+        `None` if that is not known. A prompt that changes all the time leaves little there to be
+        read: mending what `problems` says may save more than this.
+        """
         if self.cost_usd is None or self.wasted_usd is None:
             return None
         return self.cost_usd - self.wasted_usd

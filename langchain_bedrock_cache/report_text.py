@@ -90,7 +90,7 @@ def _costs(total: ReportRow) -> list[str]:
     said = f"Cost: {usd(total.cost_usd)}; without caching {usd(total.without_caching_usd)}"
     if total.bound_usd is None:
         return [f"{said}."]
-    return [f"{said}; at the bound, with nothing wasted, {usd(total.bound_usd)}."]
+    return [f"{said}; had all that was cached been read, {usd(total.bound_usd)}."]
 
 
 def _quota(report: ReportFacts) -> list[str]:

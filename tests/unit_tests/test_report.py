@@ -75,7 +75,7 @@ def test_the_bound_is_what_no_waste_would_cost(report: CacheReport) -> None:
     assert total.bound_usd is not None
     assert total.cost_usd is not None
     assert 0 < total.bound_usd < total.cost_usd
-    assert f"at the bound, with nothing wasted, ${total.bound_usd:.4f}." in str(report)
+    assert f"had all that was cached been read, ${total.bound_usd:.4f}." in str(report)
 
 
 def test_problems_come_with_place_and_waste(report: CacheReport) -> None:
@@ -90,6 +90,7 @@ def test_problems_come_with_place_and_waste(report: CacheReport) -> None:
 def test_text(report: CacheReport) -> None:
     """The text begins with a sentence and holds a table and the quota effect."""
     lines = str(report).splitlines()
+    assert repr(report) == str(report)
     assert lines[0].startswith("4 calls read 25.0% of their input from the prompt cache, which ")
     assert any("first write" in line for line in lines)
     assert "did not count towards the quota: it carried 1.3 times" in str(report)
@@ -179,7 +180,7 @@ def test_the_bound_of_calls_that_nobody_judged_is_unknown() -> None:
     report = CacheReport([_record(usage=usage, model_id=CLAUDE, cost=price_of(usage, CLAUDE))])
     assert report.total.cost_usd
     assert report.total.wasted_usd is report.total.bound_usd is None
-    assert "bound" not in str(report)
+    assert "had all that was cached" not in str(report)
 
 
 def test_json_is_complete(report: CacheReport) -> None:
