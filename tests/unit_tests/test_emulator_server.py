@@ -268,7 +268,7 @@ def test_command_stops_at_ctrl_c() -> None:
     assert process.stdout is not None
     assert "Bedrock emulator on http://127.0.0.1:" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert output.rstrip().endswith("Stopped.")
     assert errors == ""

@@ -55,7 +55,7 @@ def warned(requests: list[dict[str, Any]]) -> list[str]:
     [
         (
             [f"Now: 2026-11-22 10:{m:02d}. {RULES}" for m in range(6)],
-            "system[0] changes from call to call (characters 16 to 23 of 7223, a date perhaps)",
+            "system[0] changes from call to call (characters 16 to 23 of 7223, a time perhaps)",
         ),
         (
             [f"{RULES} User {n * 7919:016x}. {RULES}" for n in range(1, 7)],
@@ -66,7 +66,7 @@ def warned(requests: list[dict[str, Any]]) -> list[str]:
             "system[0] changes from call to call (characters 7200 to 72",
         ),
     ],
-    ids=["date", "identifier", "name"],
+    ids=["time", "identifier", "name"],
 )
 def test_a_changing_system_prompt_is_named_once(versions: list[str], place: str) -> None:
     """One warning, with section, block, characters and a guess, and none of the text."""
