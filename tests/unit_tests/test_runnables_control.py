@@ -52,13 +52,15 @@ def model(emulator: BedrockEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """The model over Anthropic's SDK, on the emulator's HTTP server."""
     with emulator.serve() as server:
         monkeypatch.setenv("ANTHROPIC_BEDROCK_BASE_URL", server.url)
-        yield ChatAnthropicBedrock(
+        model = ChatAnthropicBedrock(
             model=MODEL,
             region_name="us-east-1",
             aws_access_key_id="id",
             aws_secret_access_key="key",
             max_retries=0,
         )
+        yield model
+        model._client.close()
 
 
 @pytest.fixture
