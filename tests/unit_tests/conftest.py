@@ -38,6 +38,8 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    if "boto3" in sys.modules:  # its default session would keep the credentials of another test
+        monkeypatch.setattr(sys.modules["boto3"], "DEFAULT_SESSION", None)
 
 
 @pytest.fixture(autouse=True)
