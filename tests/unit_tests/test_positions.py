@@ -97,7 +97,9 @@ def test_a_conversation_that_goes_on_is_no_branch() -> None:
 
 def test_what_stood_before_a_message_that_did_not_stay_is_no_branch_but_history() -> None:
     """The history is a candidate again, up to the last message, which will not stay either."""
-    prefix = read_converse(ask(user("q"), assistant("a"), user("q"), assistant("a"), user("d", "?")))
+    prefix = read_converse(
+        ask(user("q"), assistant("a"), user("q"), assistant("a"), user("d", "?"))
+    )
     cuts = cuts_of(prefix, 2, last_role="history")
     assert [tuple(cut) for cut in cuts] == [(4, "history"), (6, "turn")]
 
