@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -283,7 +282,7 @@ def test_a_trimmed_history() -> None:
 def test_the_same_input_makes_the_same_prompt() -> None:
     """What changes in a long message without being in the input is found by the first input."""
     lease = "The tenant waters its balcony. " * 100
-    numbers = count(1)  # as good as random, but never alike at the beginning
+    numbers = itertools.count(1)  # as good as random, but never alike at the beginning
     prompt: Any = RunnableLambda(
         lambda q: f"Case {uuid.UUID(int=next(numbers) << 124)}\n{lease}\n{q}"
     )
