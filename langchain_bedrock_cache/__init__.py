@@ -2,7 +2,7 @@
 
 General layout, each module importing only from those above it:
 
-* facts: `exceptions`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
+* facts: `exceptions`, `checks`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
   `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
   `choices`, `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from langchain_bedrock_cache.address_book import AddressBook, book_of
 from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.batch import BatchedChat
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.client import CachedClient, cached_client
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
 from langchain_bedrock_cache.policy import CachePolicy
@@ -147,6 +148,7 @@ class CachedChat(BatchedChat):
         Only here is the config at hand: LangChain gives `_stream` no run manager.
         """
         policy = kwargs.get("cache_policy") or self.cache_policy
+        check_type("cache_policy", policy, CachePolicy, what="a CachePolicy")
         if policy.rollout >= 1:
             return kwargs
         config = ensure_config(config)

@@ -6,11 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import NoneType
 from typing import Any
 
 from langchain_bedrock_cache.batch_context import RequestRead, reading_only
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner, PreparedCall
 from langchain_bedrock_cache.call_context import with_asked
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.invoke_model import view_of, with_body_at_hand
 from langchain_bedrock_cache.invoke_usage import StreamedUsage
@@ -61,7 +63,14 @@ def cached_client(
         roll-out) and langchain-aws's `cache_control=` for a single call.
         `response["ResponseMetadata"]["CachePlan"]` says where points went, `["ConverseUsage"]` what
         was used, in the words of Converse for every operation.
+
+    Raises:
+        TypeError: If one of them is something else.
     """
+    check_type("policy", policy, (CachePolicy, NoneType), what="a CachePolicy, or None")
+    check_type("memory", memory, (PrefixMemory, NoneType), what="a PrefixMemory, or None")
+    check_type("base_model_id", base_model_id, (str, NoneType), what="a model ID, or None")
+    check_type("fallbacks", fallbacks, (list, tuple), what="a list of clients or Routes")
     if isinstance(client, CachedClient):
         if policy is None and memory is None and base_model_id is None and not fallbacks:
             return client
@@ -186,6 +195,9 @@ class CachedClient:
         base_model: str | None,
         conversation: str | None,
     ) -> CallOptions:
+        check_type("cache_policy", policy, (CachePolicy, NoneType), what="a CachePolicy, or None")
+        wanted = "a dict such as {'type': 'ephemeral'}, or None"
+        check_type("cache_control", hint, (Mapping, NoneType), what=wanted)
         asked = with_asked(
             CallOptions(policy=policy, hint=hint, base_model=base_model, conversation=conversation)
         )

@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables.config import run_in_executor
 
+from langchain_bedrock_cache.checks import check_callable, check_number
 from langchain_bedrock_cache.pricing import PriceMultipliers, estimate_cost, price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 from langchain_bedrock_cache.usage import CacheUsage
@@ -176,7 +177,8 @@ class KeepAlive(BaseCallbackHandler):
         asleep: The same for `arun`.
 
     Raises:
-        ValueError: If a limit is not positive.
+        CachePolicyError: If a limit is not a positive number, or `ttl` is unknown.
+        TypeError: As `prepare_warm_up`, or if clock or sleep cannot be called.
     """
 
     run_inline = True
@@ -196,9 +198,10 @@ class KeepAlive(BaseCallbackHandler):
     ) -> None:
         limits = {"max_seconds": max_seconds, "max_pings": max_pings, "max_usd": max_usd}
         for name, value in limits.items():
-            if value is not None and not value > 0:
-                msg = f"{name} is {value}, but must be more than 0."
-                raise ValueError(msg)
+            if value is not None:
+                check_number(name, value, above=0, is_whole=name == "max_pings")
+        for name, function in {"clock": clock, "asleep": asleep}.items():
+            check_callable(name, function, what="a function, of seconds")
         self._call = prepare_warm_up(model, prompt, ttl=ttl)
         self._ttl = ttl
         self._clock = clock

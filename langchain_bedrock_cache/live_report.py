@@ -14,6 +14,7 @@ from langchain_core.outputs import LLMResult
 from typing_extensions import override
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
+from langchain_bedrock_cache.checks import check_callable, check_number
 from langchain_bedrock_cache.report import CacheReport
 
 # A report of many calls takes a while to build: no more than this part of the time goes into it.
@@ -38,6 +39,8 @@ class LiveReportCallbackHandler(CacheUsageCallbackHandler):
         timer: Callable[[], float] = time.monotonic,
         **settings: Any,
     ) -> None:
+        check_callable("show", show, what="a function that takes a report")
+        check_number("seconds", seconds, least=0)
         super().__init__(**settings)
         self._show = show
         self._seconds = seconds

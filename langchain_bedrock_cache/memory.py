@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from langchain_bedrock_cache.checks import check_callable, check_number, check_type
 from langchain_bedrock_cache.positions import Cut, class_before, class_of, cuts_of
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.prefix_record import PrefixRecord
@@ -86,6 +87,10 @@ class PrefixMemory:
             (Redis, say); it is waited for 20 ms at most, and done without when it fails. Let the
             store expire keys after an hour or more.
         store_key: Secret that keys the hashes in the store; the same in all processes.
+
+    Raises:
+        CachePolicyError: If `max_entries` is not a whole number from 1 on.
+        TypeError: If clock, store or key are something else.
     """
 
     def __init__(
@@ -96,6 +101,11 @@ class PrefixMemory:
         store: BaseStore[str, bytes] | None = None,
         store_key: str = "",
     ) -> None:
+        check_callable("clock", clock, what="a function that returns seconds")
+        check_number("max_entries", max_entries, least=1, is_whole=True)
+        check_type("store_key", store_key, str, what="a string")
+        if store is not None and not hasattr(store, "mget"):
+            check_type("store", store, (), what="a LangChain BaseStore, with mget and mset")
         self._clock = clock
         self._table = PrefixTable(max_entries)
         self._book = ReturnBook()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized")
@@ -135,6 +136,7 @@ def policy_document(features: Sequence[str]) -> dict[str, Any]:
     Raises:
         CachePolicyError: If there is no such feature.
     """
+    check_type("features", features, (list, tuple, set, frozenset), what="a list of features")
     if unknown := [feature for feature in features if feature not in FEATURES]:
         msg = f"There is no feature {unknown[0]!r}. Choose from {', '.join(map(repr, FEATURES))}."
         raise CachePolicyError(msg)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from langchain_bedrock_cache.checks import check_number, check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import SECTIONS, CacheTTL, Section
 
@@ -68,17 +69,19 @@ class CachePolicy:
         if isinstance(self.sections, str):
             msg = f"sections is the string {self.sections!r}; give a tuple: ({self.sections!r},)."
             raise CachePolicyError(msg)
+        check_type("sections", self.sections, Iterable, what="a tuple such as ('tools', 'system')")
+        check_type(
+            "section_ttls", self.section_ttls, Mapping, what="a dict such as {'tools': '1h'}"
+        )
         object.__setattr__(self, "sections", tuple(self.sections))
         object.__setattr__(self, "section_ttls", dict(self.section_ttls))
         for section in (*self.sections, *self.section_ttls):
             _check("sections", section, SECTIONS)
         for ttl in self.section_ttls.values():
             _check("section_ttls", ttl, get_args(CacheTTL))
-        if self.min_tokens < 0:
-            msg = f"min_tokens is {self.min_tokens}, but must be 0 (the model's own) or more."
-            raise CachePolicyError(msg)
-        _check_number("single_flight_seconds", self.single_flight_seconds, float("inf"))
-        _check_number("rollout", self.rollout, 1.0)
+        check_number("min_tokens", self.min_tokens, least=0)
+        check_number("single_flight_seconds", self.single_flight_seconds, least=0)
+        check_number("rollout", self.rollout, least=0, most=1)
         if self.tenant is not None and not (isinstance(self.tenant, str) and self.tenant):
             msg = f"tenant is {self.tenant!r}; give a string that is not empty, or None."
             raise CachePolicyError(msg)
@@ -133,11 +136,4 @@ def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         choices = ", ".join(repr(a) for a in allowed)
         msg = f"{name} is {value!r}; choose one of {choices}."
-        raise CachePolicyError(msg)
-
-
-def _check_number(name: str, value: object, highest: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= highest:
-        limit = "or more" if highest == float("inf") else f"to {highest:g}"
-        msg = f"{name} is {value!r}, but must be a number, 0 {limit}."
         raise CachePolicyError(msg)

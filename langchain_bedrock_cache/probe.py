@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from langchain_bedrock_cache.exceptions import CachePolicyError
+from langchain_bedrock_cache.checks import check_choice, check_number, check_text
 from langchain_bedrock_cache.pricing import CostBreakdown, estimate_cost
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile, find_profile
 from langchain_bedrock_cache.usage import CacheUsage
@@ -67,12 +67,11 @@ class ProbePlan:
     find_lifetime: bool = False
 
     def __post_init__(self) -> None:
-        if self.calls < 2:  # noqa: PLR2004 - one to write, one to read
-            msg = f"calls is {self.calls}. Use 2 or more: the first writes, the others read."
-            raise CachePolicyError(msg)
-        if self.prompt_tokens is not None and self.prompt_tokens < 1:
-            msg = f"prompt_tokens is {self.prompt_tokens}. Use a positive number."
-            raise CachePolicyError(msg)
+        check_text("model_id", self.model_id, what="a model ID")
+        check_number("calls", self.calls, least=2, is_whole=True)  # one to write, one to read
+        if self.prompt_tokens is not None:
+            check_number("prompt_tokens", self.prompt_tokens, least=1, is_whole=True)
+        check_choice("ttl", self.ttl, get_args(CacheTTL))
 
     @property
     def profile(self) -> ModelProfile | None:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from langchain_bedrock_cache.checks import check_number
+
 
 class BatchProgressBar(BaseCallbackHandler):
     """Show how many inputs of a batch are done: a callback, in a `with` block.
@@ -23,6 +25,7 @@ class BatchProgressBar(BaseCallbackHandler):
     run_inline = True
 
     def __init__(self, total: int, *, console: Any = None) -> None:
+        check_number("total", total, least=0, is_whole=True)
         from rich.progress import Progress  # noqa: PLC0415 - only needed here
 
         self._progress = Progress(console=console)

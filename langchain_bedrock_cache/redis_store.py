@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.stores import BaseStore
 
+from langchain_bedrock_cache.checks import check_number, check_type
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.profiles import TTL_SECONDS
 
@@ -43,9 +44,11 @@ class RedisPrefixStore(BaseStore[str, bytes]):
         prefix: str = "bedrock-cache:",
         keep_seconds: int = _KEEP_SECONDS,
     ) -> None:
-        if keep_seconds <= 0:
-            msg = f"keep_seconds is {keep_seconds}, but Redis keeps a record for 1 s or more."
-            raise ValueError(msg)
+        check_number("keep_seconds", keep_seconds, least=1, is_whole=True)
+        if not hasattr(server, "mget"):
+            check_type(
+                "server", server, str, what="a URL such as 'redis://host:6379/0', or a client"
+            )
         self._redis = _connect(server) if isinstance(server, str) else server
         self._prefix = prefix
         self._keep_seconds = keep_seconds

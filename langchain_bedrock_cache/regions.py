@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_runtime_client, check_type
 from langchain_bedrock_cache.pricing import estimate_cost, price_multipliers
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -40,11 +42,18 @@ class Route:
         model_id: Replaces `modelId`: an inference profile of that Region, or a wider one such as
             `global.`; `None` to leave it.
         base_model_id: The model behind a `model_id` that does not name it.
+
+    Raises:
+        TypeError: If the client is none of `bedrock-runtime`.
     """
 
     client: Any
     model_id: str | None = None
     base_model_id: str | None = None
+
+    def __post_init__(self) -> None:
+        check_runtime_client("client", self.client)
+        check_type("model_id", self.model_id, (str, NoneType), what="a model ID, or None")
 
     @property
     def locality(self) -> str:

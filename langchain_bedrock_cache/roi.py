@@ -13,7 +13,7 @@ from decimal import Decimal
 from math import ceil, floor
 from typing import Literal, Protocol
 
-from langchain_bedrock_cache.exceptions import CachePolicyError
+from langchain_bedrock_cache.checks import check_number
 from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
 from langchain_bedrock_cache.rates import Rates, listed_rates
@@ -93,10 +93,18 @@ def estimate_savings(
         CachePolicyError: If a number is negative, or there are no requests.
         PriceNotFoundError: If no price is known and no `rates` are given.
     """
+    check_number("requests_per_day", requests_per_day, above=0)
+    sizes = {
+        "cached_tokens": cached_tokens,
+        "fresh_tokens": fresh_tokens,
+        "output_tokens": output_tokens,
+        "gap_seconds": gap_seconds,
+    }
+    for name, size in sizes.items():
+        check_number(name, size, least=0)
+    if requests_per_session is not None:
+        check_number("requests_per_session", requests_per_session, least=1)
     session = requests_per_session or max(1, ceil(requests_per_day))
-    if min(cached_tokens, fresh_tokens, output_tokens, gap_seconds) < 0 or requests_per_day <= 0:
-        msg = "Tokens and gap must be 0 or more, requests a day more than 0."
-        raise CachePolicyError(msg)
     profile = find_profile(model_id)
     minimum = profile.min_tokens_per_cache_point if profile and profile.supports_caching else None
     is_cacheable = minimum is not None and cached_tokens >= minimum

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import filterfalse
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from langchain_bedrock_cache.caching import CallPlanner
+from langchain_bedrock_cache.checks import check_choice, check_type
 from langchain_bedrock_cache.control_messages import ControlConversation
 from langchain_bedrock_cache.marks import is_point, new_control, new_point
 from langchain_bedrock_cache.memory import PrefixMemory
@@ -176,8 +177,11 @@ def cached_tools(
             carries the point.
 
     Raises:
-        CachePolicyError: If the ttl is unknown.
+        CachePolicyError: If ttl or dialect are unknown.
+        TypeError: If `tools` is no list.
     """
+    check_type("tools", tools, Iterable, what="a list of tools, as bind_tools takes it")
+    check_choice("dialect", dialect, get_args(Dialect))
     cached, end = [*tools], [new_point(ttl or "5m")]
     if sort:
         end = [*filter(is_point, tools)][-1:] or end

@@ -66,7 +66,10 @@ def prepare_warm_up(model: Any, prompt: Any = (), *, ttl: CacheTTL | None = None
         settings = {**model.kwargs, **settings}
         model = model.bound
     if not isinstance(model, ChatBedrockCached):
-        msg = f"Only a ChatBedrockCached can be warmed up, not {type(model).__name__}."
+        msg = (
+            f"Only a ChatBedrockCached can be warmed up, not {type(model).__name__}. Make one with "
+            "ChatBedrockCached.from_model(model) or ChatBedrockCached(model=...)."
+        )
         raise TypeError(msg)
     if ttl not in (None, "5m", "1h"):
         msg = f"ttl is {ttl!r}; choose '5m' or '1h'."

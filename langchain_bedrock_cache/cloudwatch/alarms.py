@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_number, check_text
 from langchain_bedrock_cache.cloudwatch.expressions import (
     INPUT_METRICS,
     hit_ratio_percent,
@@ -47,6 +48,9 @@ def alarms_of(
     Raises:
         CachePolicyError: If the limit is not between 0 and 1.
     """
+    check_text("model_id", model_id, what="a model ID")
+    check_number("min_input_tokens", min_input_tokens, least=0)
+    check_number("min_written_tokens", min_written_tokens, least=0)
     if not 0 < hit_ratio_below < 1:
         msg = f"hit_ratio_below is {hit_ratio_below!r}, but a hit ratio is between 0 and 1."
         raise CachePolicyError(msg)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_text, check_type
 from langchain_bedrock_cache.cloudwatch.expressions import HIT_RATIO_PERCENT, INPUT_METRICS
 from langchain_bedrock_cache.cloudwatch.metrics import BEDROCK_NAMESPACE, MODEL_DIMENSION
 from langchain_bedrock_cache.exceptions import CachePolicyError
@@ -50,6 +51,8 @@ def dashboard_body(
     Raises:
         CachePolicyError: If there is no model, or there are more than a dashboard has room for.
     """
+    check_type("model_ids", model_ids, (list, tuple), what="a list of model IDs")
+    check_text("region", region, what="an AWS Region")
     rows = 1 if published_in is None else 2
     per_model = 3 if published_in is None else 5
     most = (_MAX_WIDGETS - 1) // per_model

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, Self, get_args
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.cloudwatch.metrics import MODEL_DIMENSION, NAMESPACE, PUBLISHED
 from langchain_bedrock_cache.cloudwatch.values import (
     checked_dimensions,
@@ -74,6 +75,8 @@ class EmfSink:
         if line_for not in get_args(LineFor):
             msg = f"line_for is {line_for!r}, but a line is for a 'call' or for a 'flush'."
             raise CachePolicyError(msg)
+        if writer is not None and not hasattr(writer, "write"):
+            check_type("writer", writer, (), what="a text file, such as sys.stdout")
         self._writer = writer
         self._line_for = line_for
         self._namespace = checked_namespace(namespace)

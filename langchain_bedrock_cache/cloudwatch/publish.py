@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from langchain_bedrock_cache.checks import check_callable, check_number, check_type
 from langchain_bedrock_cache.cloudwatch.batches import SeriesKey, put_metric_data_requests
 from langchain_bedrock_cache.cloudwatch.metrics import NAMESPACE
 from langchain_bedrock_cache.cloudwatch.values import (
@@ -44,7 +45,9 @@ class CloudWatchPublisher:
         clock: Returns seconds since the epoch, for calls whose start was not seen.
 
     Raises:
-        CachePolicyError: If CloudWatch would refuse the namespace or the dimensions.
+        CachePolicyError: If CloudWatch would refuse the namespace or the dimensions, or a number is
+            out of range.
+        TypeError: If client or clock are something else.
 
     Example:
         ```python
@@ -63,6 +66,10 @@ class CloudWatchPublisher:
         max_pending_calls: int = 150,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        check_number("max_pending_calls", max_pending_calls, least=1, is_whole=True)
+        check_callable("clock", clock, what="a function that returns seconds")
+        if client is not None and not hasattr(client, "put_metric_data"):
+            check_type("client", client, (), what="a boto3 `cloudwatch` client, or None")
         self._client = client
         self._namespace = checked_namespace(namespace)
         self._dimensions = checked_dimensions(dimensions)

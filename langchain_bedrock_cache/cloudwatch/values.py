@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.cloudwatch.metrics import MODEL_DIMENSION
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.records import CallRecord
@@ -68,6 +69,7 @@ def checked_dimensions(dimensions: Mapping[str, str] | None) -> Mapping[str, str
     Raises:
         CachePolicyError: If CloudWatch would refuse them, or one is called `ModelId`.
     """
+    check_type("dimensions", dimensions, (Mapping, NoneType), what="a dict of strings, or None")
     checked = dict(dimensions or {})
     if len(checked) > _MAX_DIMENSIONS - 1:
         msg = (
@@ -104,6 +106,7 @@ def checked_namespace(namespace: str) -> str:
 
 
 def _check_text(what: str, text: str, limit: int) -> None:
+    check_type(what, text, str, what="a string")
     if not text.strip() or len(text) > limit or text != _ascii(text):
         msg = (
             f"A {what} is {text!r}, but CloudWatch wants 1 to {limit} printable ASCII "

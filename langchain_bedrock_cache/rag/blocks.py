@@ -11,6 +11,8 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from langchain_core.prompts import BasePromptTemplate, PromptTemplate, format_document
 
+from langchain_bedrock_cache.checks import check_type
+
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html
 # (checked 2026-11-22); guarded by test_formats_are_those_of_botocore.
 FORMATS = ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md")
@@ -64,9 +66,11 @@ def documents_to_blocks(
         ValueError: If a file has a format that Bedrock does not take, or the template names
             metadata that a document does not have.
     """
+    check_type("documents", documents, Iterable, what="a list of Documents and Blobs")
     prompt = PromptTemplate.from_template(template) if isinstance(template, str) else template
     blocks: list[dict[str, Any]] = []
     for document in documents:
+        check_type("a document", document, (Document, Blob), what="a Document or a Blob")
         if isinstance(document, Blob):
             added = _file_blocks(document, citations=citations, name=name)
         elif not document.page_content.strip():  # Bedrock refuses blank text

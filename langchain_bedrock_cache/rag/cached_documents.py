@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import RunnableConfig
 
+from langchain_bedrock_cache.checks import check_number, check_text, check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWarning
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
@@ -50,6 +51,7 @@ class CachedDocuments:
 
     Raises:
         CachePolicyError: If the model does not know the ttl.
+        TypeError: If the model is another kind of chat model.
 
     Example:
         ```python
@@ -70,6 +72,9 @@ class CachedDocuments:
         ttl: CacheTTL = "5m",
         clock: Callable[[], float] | None = None,
     ) -> None:
+        if not hasattr(model, "model_id"):
+            what = "a ChatBedrockConverse or ChatBedrockCached (give bound settings to that)"
+            check_type("model", model, (), what=what)
         profile = find_profile(model.model_id, base_model=model.base_model_id)
         points = profile.max_cache_points if profile else 0
         if profile and points and ttl not in profile.ttls:
@@ -108,6 +113,9 @@ class CachedDocuments:
         Raises:
             ValueError: If it is blank, or a file that Bedrock does not take.
         """
+        check_type("document_id", document_id, str, what="a string")
+        what = "a text, a Document, a Blob, or a list of these"
+        check_type("source", source, (str, Document, Blob, list, tuple, Iterator), what=what)
         if isinstance(source, str):
             source = Document(source)
         parts = [source] if isinstance(source, Document | Blob) else source
@@ -269,6 +277,7 @@ class CachedDocuments:
         Raises:
             UnknownDocumentError: If one of them was not added.
         """
+        check_number("expected_questions", expected_questions, least=0)
         left = self.seconds_left(document_ids)
         takes_points = self._layout.points > 0 and not self._calls.is_refused
         if not takes_points or left > TTL_SECONDS[self._layout.ttl] / 2:
@@ -311,6 +320,7 @@ class CachedDocuments:
     def _request(
         self, document_ids: DocumentIds, question: str
     ) -> tuple[tuple[str, ...], list[BaseMessage]]:
+        check_text("question", question, what="a string")
         with self._lock:
             ids = self._shelf.resolve(document_ids)
             return ids, self._layout.messages(self._shelf.blocks(ids), question)

@@ -18,6 +18,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 from typing_extensions import override
 
+from langchain_bedrock_cache.checks import check_callable, check_number
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.rag.sequences import Candidate, SentSequences
 
@@ -90,6 +91,9 @@ class PrefixOrder(BaseDocumentTransformer):
         if max_shift is not None and max_shift < 0:
             msg = f"max_shift is {max_shift}; use 0 (no document moves) or more, or None for any."
             raise CachePolicyError(msg)
+        check_number("min_tokens", min_tokens, least=0)
+        check_number("max_entries", max_entries, least=1, is_whole=True)
+        check_callable("key", key, what="a function of a Document")
         self._max_shift = 0 if order == "relevance" else max_shift
         self._key = key
         self._sequences = SentSequences(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from langchain_bedrock_cache.checks import check_choice, check_number, check_type
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.serverless.errors import DeploymentError, ServerlessError
 from langchain_bedrock_cache.serverless.replies import http_error, http_reply
@@ -71,7 +72,16 @@ def create_handler(
         ttl: Lifetime of a document in the prompt cache.
         max_document_bytes: Largest document.
         documents: Beginnings of S3 URIs that may be read; empty for any.
+
+    Raises:
+        CachePolicyError: If `ttl` or `max_document_bytes` is out of range.
+        TypeError: If model or documents are something else.
     """
+    if not hasattr(model, "model_id"):
+        check_type("model", model, (), what="a ChatBedrockConverse or ChatBedrockCached")
+    check_choice("ttl", ttl, get_args(CacheTTL))
+    check_number("max_document_bytes", max_document_bytes, least=1)
+    check_type("documents", documents, (tuple, list), what="a tuple of beginnings of S3 URIs")
 
     def make() -> DocumentAnswers:
         from langchain_bedrock_cache.serverless.answers import (  # noqa: PLC0415 - heavy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
+from langchain_bedrock_cache.checks import check_callable
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.telemetry import names
 from langchain_bedrock_cache.telemetry.metrics import CallMetrics, MetricValue
@@ -66,6 +67,8 @@ class OpenTelemetrySink:
                 "pip install 'langchain-bedrock-cache[otel]'"
             )
             raise ImportError(msg) from error
+        if attributes_of is not None:
+            check_callable("attributes_of", attributes_of, what="a function of a CallRecord")
         self._span = span
         self._provider_name = provider_name
         self._attributes_of = attributes_of

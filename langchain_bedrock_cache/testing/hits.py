@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, overload
 
+from langchain_bedrock_cache.checks import check_number
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.emulator import LedgerRecord
 from langchain_bedrock_cache.records import CallRecord
@@ -45,6 +46,12 @@ class _Limits:
     min_read_tokens: int
     min_hit_ratio: float
     max_wasted_tokens: int | None
+
+    def __post_init__(self) -> None:
+        check_number("min_read_tokens", self.min_read_tokens, least=0)
+        check_number("min_hit_ratio", self.min_hit_ratio, least=0, most=1)
+        if self.max_wasted_tokens is not None:
+            check_number("max_wasted_tokens", self.max_wasted_tokens, least=0)
 
     def check(self, calls: list[_Call]) -> None:
         """Raise an `AssertionError` that says which limit is missed, and what each call did."""
@@ -160,6 +167,7 @@ def assert_cache_hit(
     Raises:
         AssertionError: If a limit is missed, with the tokens of each call and, where it is known,
             why it missed; or if there was no call.
+        CachePolicyError: If a limit is out of range.
         TypeError: If `calls` is something else.
     """
     __tracebackhide__ = True

@@ -200,9 +200,9 @@ def test_bad_settings(settings_: dict[str, Any], message: str) -> None:
 
 
 def test_bad_clients_and_inputs() -> None:
-    """What is no client, and input that is no prompt, fail as they do without us."""
-    with pytest.raises(AttributeError, match="converse"):
-        cached_client(object()).converse(modelId=CLAUDE, messages=[])
+    """What is no client is refused; input that is no prompt fails as it does without us."""
+    with pytest.raises(TypeError, match="client is an object, but must be a boto3"):
+        cached_client(object())
     client = cached_client(BedrockEmulator().client(), memory=PrefixMemory())
     with pytest.raises(ParamValidationError, match="modelId"):
         client.converse(messages=[])

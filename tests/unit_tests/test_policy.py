@@ -23,7 +23,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "section as a string": ({"sections": "system"}, r"give a tuple: \('system',\)"),
     "unknown section ttl": ({"section_ttls": {"tools": "2h"}}, "section_ttls is '2h'; choose"),
     "ttl of unknown section": ({"section_ttls": {"prompt": "1h"}}, "sections is 'prompt'; choose"),
-    "negative minimum": ({"min_tokens": -1}, "min_tokens is -1, but must be 0"),
+    "negative minimum": ({"min_tokens": -1}, "min_tokens is -1, but must be a number, 0"),
     "1h after 5m": (
         {"section_ttls": {"system": "5m", "messages": "1h"}},
         "messages has ttl '1h' after system with '5m', but Bedrock wants longer lifetimes first",

@@ -129,7 +129,7 @@ def test_an_unknown_price_is_unknown() -> None:
 @pytest.mark.parametrize("wrong", [{"calls": 1}, {"prompt_tokens": 0}])
 def test_wrong_plans(wrong: dict[str, Any]) -> None:
     """A probe that could find nothing is refused, with the limit."""
-    with pytest.raises(CachePolicyError, match="Use"):
+    with pytest.raises(CachePolicyError, match="must be a whole number"):
         ProbePlan(model_id=CLAUDE, **wrong)
 
 

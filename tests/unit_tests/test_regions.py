@@ -251,11 +251,11 @@ def test_prices_decide() -> None:
     assert expected_price(model_id="unknown", base_model=None, warm_chars=0, chars=100) > 0
 
 
-def test_nobody_asks_for_prices_while_all_is_well(clock: SimulatedClock) -> None:
+def test_nobody_asks_for_prices_while_all_is_well(world: World, clock: SimulatedClock) -> None:
     """The common case costs nothing: the first place, without reading the request twice."""
-    router = Router([Route(client="a"), Route(client="b")], clock=clock)
+    router = Router([Route(client=world.home), Route(client=world.away)], clock=clock)
 
     def price(_route: Route) -> float:
         pytest.fail("asked")
 
-    assert [route.client for route in router.order(price)] == ["a", "b"]
+    assert [route.client for route in router.order(price)] == [world.home, world.away]
