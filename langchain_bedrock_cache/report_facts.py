@@ -14,6 +14,9 @@ from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report_quota import QuotaEffect, is_provisioned, quota_effect
 from langchain_bedrock_cache.report_rows import ReportRow, row_of, rows_by
 
+_SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
+_MAX_SPANS = 1_440
+
 Grouping = Literal["model", "tag", "step", "run", "verdict"]
 
 
@@ -115,6 +118,20 @@ class ReportFacts:
                 spans.setdefault(start, []).append(record)
         return [(start, row_of(f"{start:.0f}", calls)) for start, calls in sorted(spans.items())]
 
+    def timeline(self, *, most: int) -> tuple[str, list[tuple[float, ReportRow]]]:
+        """Return rows over time, of minutes or of what is longer, not to have too many.
+
+        Args:
+            most: With more minutes than this, rows are of hours; with more hours, of days.
+
+        Returns:
+            What a row is of, and the rows with their starts, in seconds since the epoch.
+        """
+        starts = [record.started_at for record in self.records if record.started_at is not None]
+        spans = (span for span in _SPANS if len({at // span[1] for at in starts}) <= most)
+        what, seconds = next(spans, _SPANS[-1])
+        return what, self.over_time(seconds=seconds)
+
     @cached_property
     def problems(self) -> list[Problem]:
         """Why calls read less than they could have, the most wasted tokens first."""
@@ -178,7 +195,8 @@ class ReportFacts:
             "by_tag": [row.as_dict() for row in self.by("tag")],
             "by_verdict": [row.as_dict() for row in self.by("verdict")],
             "over_time": [
-                {"start": start, **_without_name(row)} for start, row in self.over_time()
+                {"start": start, **_without_name(row)}
+                for start, row in self.timeline(most=_MAX_SPANS)[1]
             ],
             "runs": [
                 {**run.as_dict(), "steps": [step.as_dict() for step in steps]}

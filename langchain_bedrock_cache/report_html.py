@@ -15,7 +15,6 @@ from langchain_bedrock_cache.report_text import HEADINGS, cells, headline, notes
 _MAX_ROWS = 20
 # One span alone would be the total once more.
 _MIN_SPANS = 2
-_SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
 # Tags that LangChain gives by itself say which step it was, not what the application calls it.
 _LANGCHAIN_TAGS = ("seq:step:", "map:key:", "graph:step:")
 _JOINTS = re.compile(r"([.:/_-])(?=[^\W\d])")
@@ -120,8 +119,7 @@ def _tags(report: ReportFacts) -> str:
 
 def _times(report: ReportFacts) -> str:
     """Return a table of minutes, or of longer spans where there are too many of these."""
-    tables = [(what, report.over_time(seconds=seconds)) for what, seconds in _SPANS]
-    what, spans = next((one for one in tables if len(one[1]) <= _MAX_ROWS), tables[-1])
+    what, spans = report.timeline(most=_MAX_ROWS)
     if len(spans) < _MIN_SPANS:
         return ""
     rows = [replace(row, name=_time(start)) for start, row in spans[-_MAX_ROWS:]]

@@ -108,6 +108,10 @@ def test_runs_and_time() -> None:
     spans = report.over_time(seconds=60)
     assert [row.calls for _, row in spans] == [1, 1, 1]
     assert all(start % 60 == 0 for start, _ in spans)
+    assert report.timeline(most=3) == ("minute", spans)
+    what, hours = report.timeline(most=2)
+    assert (what, [row.calls for _, row in hours]) == ("hour", [3])
+    assert report.timeline(most=0)[0] == "day"
 
 
 def test_hits_and_misses_are_timed() -> None:
