@@ -47,13 +47,18 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from langchain_bedrock_cache.invoke_chat_model import ChatBedrockInvokeCached
+    from langchain_bedrock_cache.keep_alive import KeepAlive
     from langchain_bedrock_cache.memory import PrefixMemory
     from langchain_bedrock_cache.policy import CachePolicy
+    from langchain_bedrock_cache.progress import BatchProgressBar
+    from langchain_bedrock_cache.regions import Route
     from langchain_bedrock_cache.runnables import CachePointTransformer, cached_tools
     from langchain_bedrock_cache.usage import CacheUsage
+    from langchain_bedrock_cache.warmup import awarm, warm
 
 # Imported when first used: LangChain's AWS package and boto3 take seconds.
 _MODULES = {
+    "BatchProgressBar": "progress",
     "BedrockCacheError": "exceptions",
     "CachePlanError": "exceptions",
     "CachePointPositionError": "exceptions",
@@ -66,16 +71,21 @@ _MODULES = {
     "CacheUsageCallbackHandler": "callbacks",
     "ChatBedrockCached": "chat_models",
     "ChatBedrockInvokeCached": "invoke_chat_model",
+    "KeepAlive": "keep_alive",
     "PrefixMemory": "memory",
     "PriceNotFoundError": "exceptions",
+    "Route": "regions",
     "TooManyCachePointsError": "exceptions",
     "UnsupportedModelError": "exceptions",
+    "awarm": "warmup",
     "cached_client": "client",
     "cached_tools": "runnables",
     "get_cache_usage_callback": "callbacks",
+    "warm": "warmup",
 }
 
 __all__ = [
+    "BatchProgressBar",
     "BedrockCacheError",
     "CachePlanError",
     "CachePointPositionError",
@@ -88,13 +98,17 @@ __all__ = [
     "CacheUsageCallbackHandler",
     "ChatBedrockCached",
     "ChatBedrockInvokeCached",
+    "KeepAlive",
     "PrefixMemory",
     "PriceNotFoundError",
+    "Route",
     "TooManyCachePointsError",
     "UnsupportedModelError",
+    "awarm",
     "cached_client",
     "cached_tools",
     "get_cache_usage_callback",
+    "warm",
 ]
 
 
