@@ -3,20 +3,17 @@
 General layout, each module importing only from those above it:
 
 * facts: `exceptions`, `checks`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
-* decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sharing`,
-  `sighting`, `positions`, `prefix_record`, `prefix_table`, `memory`, `plan`,
-  `choices`, `application_points`, `planner`, `guesses`, `volatility`, `rollout`, `tenants`
-* wire: `converse_blocks`, `converse`, `recent_readings`, `refusals`, `hints`, `notices`,
-  `unplanned`, `unknown_models`, `model_lookup`, `address_book`, `fingerprint`, `change_kinds`,
-  `changes`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
-  `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_view`,
-  `invoke_claude`, `invoke_nova`, `invoke_model`, `invoke_usage`, `outgoing`, `observed`, `client`
-* what happened: `call_readings`, `call_facts`, `diagnosis`, `diagnoser`, `records`, `sinks`,
-  `report_rows`, `report_quota`, `report_facts`, `report_plot`, `report_text`, `report_html`,
-  `report`, `record_lines`, `json_lines`, `telemetry`
+* decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sighting`,
+  `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `guesses`,
+  `volatility`, `rollout`, `tenants`
+* wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `unknown_models`, `model_lookup`,
+  `address_book`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
+  `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_model`,
+  `outgoing`, `observed`, `client`
+* what happened: `call_readings`, `diagnosis`, `records`, `sinks`, `report`, `record_lines`,
+  `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`,
-  `chat_models`, `invoke_chat_model`, `marks`, `messages`, `control_messages`, `splitting`,
-  `placing`, `runnables`, `rag`, `documents`, `middleware`
+  `chat_models`, `invoke_chat_model`, `runnables`, `rag`, `documents`, `middleware`
 * beside them: `emulator`, a local Bedrock runtime that shares facts with the rest, never logic
 * operations: `redis_store`, `rollout_report`, `live_report`, `roi`, `warmup`, `keep_alive`,
   `simulate`, `permissions`, `cloudwatch`, `serverless`, `wrong_forms`, `explain`, `demo`,

@@ -18,6 +18,7 @@ from langchain_bedrock_cache.addressing import Addressing
 from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
+from langchain_bedrock_cache.converse.recent_readings import RecentReadings
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
 from langchain_bedrock_cache.memory import PrefixMemory
@@ -28,7 +29,6 @@ from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
-from langchain_bedrock_cache.recent_readings import RecentReadings
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refuser
 from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting

@@ -21,7 +21,6 @@ from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
 from langchain_bedrock_cache.call_context import CallNotes, notes_of_run
-from langchain_bedrock_cache.call_facts import NOT_KNOWN, Destination, destination_at_start
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
@@ -31,8 +30,8 @@ from langchain_bedrock_cache.call_readings import (
     read_result,
     with_metadata,
 )
-from langchain_bedrock_cache.diagnoser import default_diagnoser
-from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
+from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, Destination, destination_at_start
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.report import CacheReport

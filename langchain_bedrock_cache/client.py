@@ -15,7 +15,7 @@ from langchain_bedrock_cache.call_context import with_asked
 from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.invoke_model import view_of, with_body_at_hand
-from langchain_bedrock_cache.invoke_usage import StreamedUsage
+from langchain_bedrock_cache.invoke_model.usage import StreamedUsage
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
 from langchain_bedrock_cache.model_lookup import control_client
 from langchain_bedrock_cache.observed import (

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from langchain_bedrock_cache.call_facts import Destination
-from langchain_bedrock_cache.changes import common_blocks
 from langchain_bedrock_cache.converse import read_converse
-from langchain_bedrock_cache.diagnoser import Diagnoser
-from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.diagnosis import Diagnoser, Diagnosis
+from langchain_bedrock_cache.diagnosis.facts import Destination
 from langchain_bedrock_cache.emulator.prompt_cache import Point, PromptCache
 from langchain_bedrock_cache.exceptions import BedrockCacheError
-from langchain_bedrock_cache.fingerprint import Fingerprint
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, base_model_id, find_profile
 from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests
+from langchain_bedrock_cache.sent_requests.changes import common_blocks
+from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.simulate.bodies import to_converse
 from langchain_bedrock_cache.simulate.records import decoded
 from langchain_bedrock_cache.usage import CacheUsage

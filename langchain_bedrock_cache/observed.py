@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from langchain_bedrock_cache.caching import CallPlanner
 from langchain_bedrock_cache.call_context import note
 from langchain_bedrock_cache.calls import PreparedCall
-from langchain_bedrock_cache.invoke_usage import usage_of_answer
+from langchain_bedrock_cache.invoke_model.usage import usage_of_answer
 
 
 def observe_answer(response: Any, call: PreparedCall, planner: CallPlanner) -> None:

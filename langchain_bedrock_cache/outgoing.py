@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
 from langchain_bedrock_cache.invoke_model import encoded
-from langchain_bedrock_cache.invoke_view import InvokeView
+from langchain_bedrock_cache.invoke_model.view import InvokeView
 from langchain_bedrock_cache.plan import CachePlan
 
 _logger = logging.getLogger(__name__)

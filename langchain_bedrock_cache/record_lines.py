@@ -25,11 +25,11 @@ from math import isfinite
 from typing import Any, TypeVar
 from uuid import UUID
 
-from langchain_bedrock_cache.change_kinds import WORDS
-from langchain_bedrock_cache.changes import Change
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
+from langchain_bedrock_cache.sent_requests.changes import Change
 from langchain_bedrock_cache.usage import CacheUsage
 
 LINE_TYPE = "langchain_bedrock_cache.call"

@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from langchain_bedrock_cache.cloudwatch.queries import TimeRange
 from langchain_bedrock_cache.cloudwatch.spans import MetricSpan
-from langchain_bedrock_cache.report_facts import Grouping, ReportFacts
-from langchain_bedrock_cache.report_rows import ReportRow
+from langchain_bedrock_cache.report.facts import Grouping, ReportFacts
+from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.usage import CacheUsage
 
 _NOT_KNOWN = ("records", "runs", "tags", "steps", "verdicts", "problems")

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from langchain_bedrock_cache.report_rows import ReportRow
+from langchain_bedrock_cache.report.rows import ReportRow
 
 # Told apart without color vision as well: they differ in lightness.
 _READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#e0a030", "#9aa3b5"

@@ -7,9 +7,9 @@ from html import escape
 
 from langchain_bedrock_cache.cloudwatch.facts import MetricFacts
 from langchain_bedrock_cache.cloudwatch.metrics import BEDROCK_NAMESPACE
-from langchain_bedrock_cache.report_html import as_html as bare_html
-from langchain_bedrock_cache.report_rows import ReportRow
-from langchain_bedrock_cache.report_text import HEADINGS, cells, headline, notes_on, usd
+from langchain_bedrock_cache.report.html import as_html as bare_html
+from langchain_bedrock_cache.report.rows import ReportRow
+from langchain_bedrock_cache.report.text import HEADINGS, cells, headline, notes_on, usd
 
 
 def as_text(facts: MetricFacts) -> str:

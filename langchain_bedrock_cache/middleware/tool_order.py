@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.marks import is_point
+from langchain_bedrock_cache.runnables.marks import is_point
 
 ToolOrder = Literal["first_seen", "by_name", "as_given"]
 """How to order tools.

@@ -9,8 +9,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from langchain_bedrock_cache.exceptions import BedrockCacheError
-from langchain_bedrock_cache.marks import new_point
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
+from langchain_bedrock_cache.runnables.marks import new_point
 
 DocumentIds = str | Iterable[str]
 """One document, or several to be sent together."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_bedrock_cache.marks import Block
-from langchain_bedrock_cache.messages import merged_runs
+from langchain_bedrock_cache.runnables.marks import Block
+from langchain_bedrock_cache.runnables.messages import merged_runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

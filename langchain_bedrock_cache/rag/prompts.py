@@ -20,7 +20,7 @@ from pydantic import Field
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.rag.pieces import Tokens, cut_messages
-from langchain_bedrock_cache.splitting import SplitChatPromptTemplate
+from langchain_bedrock_cache.runnables.splitting import SplitChatPromptTemplate
 
 DOCUMENT_SEPARATOR = "\n\n"
 """What LangChain's stuff-documents chain puts between documents."""

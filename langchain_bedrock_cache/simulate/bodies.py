@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_bedrock_cache.invoke_claude import claude_view, is_claude_body
+from langchain_bedrock_cache.invoke_model.claude import claude_view, is_claude_body
 
 Body = Mapping[str, Any]
 Blocks = Sequence[Mapping[str, Any]]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from langchain_bedrock_cache.demo.clock import SimulatedClock
-from langchain_bedrock_cache.diagnoser import default_diagnoser
+from langchain_bedrock_cache.diagnosis import default_diagnoser
 from langchain_bedrock_cache.emulator import BedrockEmulator, LedgerRecord, Reply, scripted
 from langchain_bedrock_cache.emulator.replies import Responder, default_responder
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
@@ -119,6 +119,6 @@ def _forget_learned() -> None:
     sent_requests.cache_clear()
     # Numbers go on: a handler made before must not take one of these requests for one of its own.
     sent_requests()._count = count  # noqa: SLF001 - ours
-    runnables = sys.modules.get("langchain_bedrock_cache.runnables")
+    runnables = sys.modules.get("langchain_bedrock_cache.runnables.transformer")
     if runnables is not None:  # only then is there a memory of transformers
         runnables._planner_of.cache_clear()  # noqa: SLF001 - ours

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from langchain_bedrock_cache.change_kinds import ChangeKind
-from langchain_bedrock_cache.changes import Change
+from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
+from langchain_bedrock_cache.sent_requests.changes import Change
 
 _BEHIND = "Put it behind what stays: into the last user message, or a system block of its own."
 _TOOLS = "Bind the same tools, in the same order, to every call: sort them, and never filter them."

@@ -9,11 +9,21 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from langchain_bedrock_cache.changes import Change, common_blocks, find_change, is_version_of
 from langchain_bedrock_cache.converse import read_converse, strip_points
-from langchain_bedrock_cache.fingerprint import Fingerprint, blocks_of, take_fingerprint, text_of
 from langchain_bedrock_cache.guesses import guess
 from langchain_bedrock_cache.profiles import find_profile
+from langchain_bedrock_cache.sent_requests.changes import (
+    Change,
+    common_blocks,
+    find_change,
+    is_version_of,
+)
+from langchain_bedrock_cache.sent_requests.fingerprint import (
+    Fingerprint,
+    blocks_of,
+    take_fingerprint,
+    text_of,
+)
 from langchain_bedrock_cache.testing.moments import find_moment
 
 _CHARS_PER_TOKEN = 3.0

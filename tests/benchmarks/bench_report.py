@@ -17,8 +17,7 @@ from broken_situations import ANSWER, SITUATIONS, run_situation
 from wire import CLAUDE, ask, assistant, user, words
 
 from langchain_bedrock_cache.converse import read_converse
-from langchain_bedrock_cache.diagnoser import Diagnoser
-from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.diagnosis import Diagnoser, Diagnosis
 from langchain_bedrock_cache.pricing import estimate_cost
 from langchain_bedrock_cache.profiles import CacheTTL, find_profile
 from langchain_bedrock_cache.records import CallRecord

@@ -29,8 +29,7 @@ from langchain_bedrock_cache import (
     PrefixMemory,
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
-from langchain_bedrock_cache.diagnoser import default_diagnoser
-from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.emulator import BedrockEmulator, PromptRouter, Reply
 from langchain_bedrock_cache.sent_requests import sent_requests
 

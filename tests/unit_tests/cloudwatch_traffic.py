@@ -20,7 +20,7 @@ from langchain_bedrock_cache import (
     PrefixMemory,
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
-from langchain_bedrock_cache.diagnoser import default_diagnoser
+from langchain_bedrock_cache.diagnosis import default_diagnoser
 from langchain_bedrock_cache.emulator import BedrockEmulator, LedgerRecord
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.sent_requests import sent_requests

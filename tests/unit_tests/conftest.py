@@ -46,7 +46,7 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fresh_default_memory() -> None:
     """Let no test see what another one left in the memories of the process."""
     default_memory.cache_clear()
-    runnables = sys.modules.get("langchain_bedrock_cache.runnables")
+    runnables = sys.modules.get("langchain_bedrock_cache.runnables.transformer")
     if runnables is not None:
         runnables._planner_of.cache_clear()
 

@@ -12,10 +12,9 @@ from langchain_aws import ChatBedrockConverse
 from wire import CLAUDE, words
 
 from langchain_bedrock_cache import CacheUsageCallbackHandler, cached_client
-from langchain_bedrock_cache.call_facts import CallFacts
 from langchain_bedrock_cache.calls import PreparedCall
-from langchain_bedrock_cache.diagnoser import Diagnoser, default_diagnoser
-from langchain_bedrock_cache.diagnosis import diagnose
+from langchain_bedrock_cache.diagnosis import Diagnoser, default_diagnoser, diagnose
+from langchain_bedrock_cache.diagnosis.facts import CallFacts
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.sent_requests import sent_requests
@@ -184,9 +183,9 @@ def test_a_request_that_cannot_be_read_costs_no_call(stage: Stage) -> None:
 
 def test_memory_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old requests are forgotten, with all that leads to them."""
-    monkeypatch.setattr("langchain_bedrock_cache.sent_requests._MAX_REQUESTS", 5)
-    monkeypatch.setattr("langchain_bedrock_cache.diagnoser._MAX_CALLS", 5)
-    monkeypatch.setattr("langchain_bedrock_cache.diagnoser._MAX_ENTRIES", 6)
+    monkeypatch.setattr("langchain_bedrock_cache.sent_requests.recent._MAX_REQUESTS", 5)
+    monkeypatch.setattr("langchain_bedrock_cache.diagnosis.diagnoser._MAX_CALLS", 5)
+    monkeypatch.setattr("langchain_bedrock_cache.diagnosis.diagnoser._MAX_ENTRIES", 6)
     for n in range(20):
         stage.call(ask(f"What about rule number {n}?"))
     requests, diagnoser = sent_requests(), default_diagnoser()

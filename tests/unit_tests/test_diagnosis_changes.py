@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire import ask, assistant, tool, user, words
 
-from langchain_bedrock_cache.change_kinds import WORDS, ChangeKind
-from langchain_bedrock_cache.changes import Change, find_change
 from langchain_bedrock_cache.converse import read_converse
-from langchain_bedrock_cache.fingerprint import piece_bounds, take_fingerprint
 from langchain_bedrock_cache.guesses import guess
 from langchain_bedrock_cache.sent_requests import SentRequests
+from langchain_bedrock_cache.sent_requests.change_kinds import WORDS, ChangeKind
+from langchain_bedrock_cache.sent_requests.changes import Change, find_change
+from langchain_bedrock_cache.sent_requests.fingerprint import piece_bounds, take_fingerprint
 
 BASE = "".join(f"{n}. Be kind to caller {n}; listen first.\n" for n in range(60))
 

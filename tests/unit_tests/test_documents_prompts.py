@@ -15,9 +15,9 @@ from langchain_core.prompts import ChatPromptTemplate, PromptTemplate
 
 from langchain_bedrock_cache import CachePointTransformer, CachePolicyError
 from langchain_bedrock_cache.documents import conversational_prompt, split_stable
-from langchain_bedrock_cache.messages import merged_runs
 from langchain_bedrock_cache.rag.pieces import Tokens, cut_messages
-from langchain_bedrock_cache.splitting import MARKER
+from langchain_bedrock_cache.runnables.messages import merged_runs
+from langchain_bedrock_cache.runnables.splitting import MARKER
 
 DOCUMENTS = [Document("Alpha is first.", metadata={"title": "A"}), Document("Beta follows.")]
 ONE_STRING = "Use this:\n{context}\n\nQuestion: {question}"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_bedrock_cache.converse import read_converse
+from langchain_bedrock_cache.converse.recent_readings import RecentReadings
 from langchain_bedrock_cache.profiles import find_profile
-from langchain_bedrock_cache.recent_readings import RecentReadings
 
 PROFILE = find_profile("anthropic.claude-opus-4-8")
 POINT = {"cachePoint": {"type": "default"}}

@@ -21,8 +21,8 @@ from langchain_bedrock_cache.live_report import LiveReportCallbackHandler, live_
 from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report import CacheReport
-from langchain_bedrock_cache.report_facts import Grouping
-from langchain_bedrock_cache.report_rows import wasted_usd
+from langchain_bedrock_cache.report.facts import Grouping
+from langchain_bedrock_cache.report.rows import wasted_usd
 from langchain_bedrock_cache.usage import CacheUsage
 
 
@@ -300,7 +300,7 @@ def test_optional_packages_come_with_a_hint(
     method: str, package: str, extra: str, report: CacheReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the package, the error says what to install."""
-    for name in [n for n in sys.modules if n.split(".")[0] == package or n.endswith("report_plot")]:
+    for name in [n for n in sys.modules if n.split(".")[0] == package or n.endswith("report.plot")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     hint = f"{method} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"

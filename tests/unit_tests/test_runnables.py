@@ -29,9 +29,9 @@ from langchain_bedrock_cache import (
 )
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
-from langchain_bedrock_cache.placing import ANY_CLAUDE
 from langchain_bedrock_cache.profiles import find_profile, shipped_profiles
-from langchain_bedrock_cache.runnables import _planner_of
+from langchain_bedrock_cache.runnables.placing import ANY_CLAUDE
+from langchain_bedrock_cache.runnables.transformer import _planner_of
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 FIXED = CachePolicy.fixed(system="5m", messages="5m")

@@ -24,7 +24,7 @@ from wire import HOUR, POINT, points
 from langchain_bedrock_cache import CachePointTransformer, CachePolicyError
 from langchain_bedrock_cache.converse import strip_points
 from langchain_bedrock_cache.emulator import BedrockEmulator
-from langchain_bedrock_cache.splitting import MARKER, SplitChatPromptTemplate
+from langchain_bedrock_cache.runnables.splitting import MARKER, SplitChatPromptTemplate
 
 split = CachePointTransformer.split
 

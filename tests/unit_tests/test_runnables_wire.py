@@ -35,8 +35,8 @@ from langchain_bedrock_cache import (
 )
 from langchain_bedrock_cache.converse import strip_points
 from langchain_bedrock_cache.emulator import BedrockEmulator
-from langchain_bedrock_cache.messages import Conversation
 from langchain_bedrock_cache.profiles import find_profile, register_profile, unregister_profile
+from langchain_bedrock_cache.runnables.messages import Conversation
 
 MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 # The same model, if it cached prompts of any length: points go everywhere.

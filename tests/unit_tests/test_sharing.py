@@ -17,8 +17,8 @@ from langchain_core.stores import BaseStore, InMemoryByteStore
 
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner
 from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.memory.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.policy import CachePolicy
-from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.waiting import Waiting
 
 QUESTION = {

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import botocore.session
 import pytest
 
-from langchain_bedrock_cache import converse
-from langchain_bedrock_cache.converse_blocks import KINDS
+from langchain_bedrock_cache.converse import requests as converse
+from langchain_bedrock_cache.converse.blocks import KINDS
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.usage import CacheUsage
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from langchain_bedrock_cache.diagnoser import default_diagnoser
+from langchain_bedrock_cache.diagnosis import default_diagnoser
 from langchain_bedrock_cache.sent_requests import sent_requests
 
 

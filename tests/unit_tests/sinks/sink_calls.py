@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from langchain_bedrock_cache import CacheUsage, ChatBedrockCached, PrefixMemory
-from langchain_bedrock_cache.change_kinds import ChangeKind
-from langchain_bedrock_cache.changes import Change
 from langchain_bedrock_cache.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
+from langchain_bedrock_cache.sent_requests.changes import Change
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 SECRET = "the-secret-ingredient"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sinks.sink_calls import records
 
-from langchain_bedrock_cache.changes import Change
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.record_lines import record_from_line, record_to_line
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.sent_requests.changes import Change
 from langchain_bedrock_cache.usage import CacheUsage
 
 ID = UUID(int=1)

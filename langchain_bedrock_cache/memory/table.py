@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from langchain_bedrock_cache.memory.record import PrefixRecord
+from langchain_bedrock_cache.memory.sharing import SharedRecord
 from langchain_bedrock_cache.positions import Cut
 from langchain_bedrock_cache.prefix import Prefix
-from langchain_bedrock_cache.prefix_record import PrefixRecord
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.returns import pace_of
-from langchain_bedrock_cache.sharing import SharedRecord
 
 
 class PrefixTable:

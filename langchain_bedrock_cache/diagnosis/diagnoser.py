@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from langchain_bedrock_cache.call_facts import NOT_KNOWN, CallFacts, Destination, Entry
-from langchain_bedrock_cache.diagnosis import Diagnosis, diagnose
-from langchain_bedrock_cache.fingerprint import Fingerprint
+from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, CallFacts, Destination, Entry
+from langchain_bedrock_cache.diagnosis.verdicts import Diagnosis, diagnose
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.sent_requests import SentRequests, sent_requests
+from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.usage import CacheUsage
 
 _MAX_ENTRIES = 8_192

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from langchain_bedrock_cache.report_facts import Problem, ReportFacts
-from langchain_bedrock_cache.report_rows import ReportRow
+from langchain_bedrock_cache.report.facts import Problem, ReportFacts
+from langchain_bedrock_cache.report.rows import ReportRow
 
 HEADINGS = ("", "calls", "read", "written", "uncached", "hit ratio", "USD", "saved", "wasted")
 _MAX_ROWS = 20

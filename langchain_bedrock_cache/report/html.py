@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 
-from langchain_bedrock_cache.report_facts import ReportFacts
-from langchain_bedrock_cache.report_rows import ReportRow
-from langchain_bedrock_cache.report_text import HEADINGS, cells, headline, notes_on, problem_line
+from langchain_bedrock_cache.report.facts import ReportFacts
+from langchain_bedrock_cache.report.rows import ReportRow
+from langchain_bedrock_cache.report.text import HEADINGS, cells, headline, notes_on, problem_line
 
 _MAX_ROWS = 20
 # One span alone would be the total once more.

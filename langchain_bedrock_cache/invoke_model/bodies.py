@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.invoke_claude import claude_view, is_claude_body
-from langchain_bedrock_cache.invoke_nova import is_nova_body, nova_view
-from langchain_bedrock_cache.invoke_view import InvokeView
+from langchain_bedrock_cache.invoke_model.claude import claude_view, is_claude_body
+from langchain_bedrock_cache.invoke_model.nova import is_nova_body, nova_view
+from langchain_bedrock_cache.invoke_model.view import InvokeView
 from langchain_bedrock_cache.profiles import base_model_id
 
 

@@ -19,14 +19,18 @@ from typing_extensions import override
 
 from langchain_bedrock_cache.caching import CallPlanner
 from langchain_bedrock_cache.checks import check_choice, check_type
-from langchain_bedrock_cache.control_messages import ControlConversation
-from langchain_bedrock_cache.marks import is_point, new_control, new_point
 from langchain_bedrock_cache.memory import PrefixMemory
-from langchain_bedrock_cache.messages import Conversation
-from langchain_bedrock_cache.placing import ANY_CLAUDE, points_for
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.profiles import CacheTTL, base_model_id
-from langchain_bedrock_cache.splitting import MARKER, SplitChatPromptTemplate, split_prompt
+from langchain_bedrock_cache.runnables.control_messages import ControlConversation
+from langchain_bedrock_cache.runnables.marks import is_point, new_control, new_point
+from langchain_bedrock_cache.runnables.messages import Conversation
+from langchain_bedrock_cache.runnables.placing import ANY_CLAUDE, points_for
+from langchain_bedrock_cache.runnables.splitting import (
+    MARKER,
+    SplitChatPromptTemplate,
+    split_prompt,
+)
 
 Dialect = Literal["cachePoint", "cache_control"]
 """How cache points are spelled in messages: as blocks of their own, or on the blocks they end."""

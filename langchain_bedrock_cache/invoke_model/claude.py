@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, get_args
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.invoke_view import (
+from langchain_bedrock_cache.invoke_model.view import (
     Block,
     Blocks,
     Body,

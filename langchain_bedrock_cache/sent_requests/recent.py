@@ -12,11 +12,16 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from langchain_bedrock_cache.changes import Change, common_blocks, find_change, is_version_of
 from langchain_bedrock_cache.converse import read_converse
-from langchain_bedrock_cache.fingerprint import Block, Fingerprint, take_fingerprint
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, find_profile
+from langchain_bedrock_cache.sent_requests.changes import (
+    Change,
+    common_blocks,
+    find_change,
+    is_version_of,
+)
+from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint, take_fingerprint
 
 _logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from functools import cached_property
 from statistics import median
 from typing import Any, Literal
 
-from langchain_bedrock_cache.change_kinds import WORDS
 from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report_quota import QuotaEffect, is_provisioned, quota_effect
-from langchain_bedrock_cache.report_rows import ReportRow, row_of, rows_by
+from langchain_bedrock_cache.report.quota import QuotaEffect, is_provisioned, quota_effect
+from langchain_bedrock_cache.report.rows import ReportRow, row_of, rows_by
+from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
 
 _SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
 _MAX_SPANS = 1_440

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from langchain_bedrock_cache.change_kinds import WORDS, ChangeKind
-from langchain_bedrock_cache.fingerprint import (
+from langchain_bedrock_cache.guesses import guess
+from langchain_bedrock_cache.profiles import Section
+from langchain_bedrock_cache.sent_requests.change_kinds import WORDS, ChangeKind
+from langchain_bedrock_cache.sent_requests.fingerprint import (
     Block,
     Fingerprint,
     blocks_of,
@@ -21,8 +23,6 @@ from langchain_bedrock_cache.fingerprint import (
     piece_bounds,
     text_of,
 )
-from langchain_bedrock_cache.guesses import guess
-from langchain_bedrock_cache.profiles import Section
 
 # Two texts are versions of one if about half of the longer one is at both ends of the other; what
 # is known to be common at the end may be half of what is.

@@ -22,7 +22,8 @@ from langchain_core.messages import (
     merge_message_runs,
 )
 
-from langchain_bedrock_cache.marks import (
+from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.runnables.marks import (
     Block,
     Content,
     TakenMarks,
@@ -33,7 +34,6 @@ from langchain_bedrock_cache.marks import (
     take_marks,
     text_of,
 )
-from langchain_bedrock_cache.profiles import CacheTTL
 
 # The only messages langchain-aws sends in runs.
 _MERGED = (SystemMessage, HumanMessage, AIMessage)

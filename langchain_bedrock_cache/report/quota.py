@@ -17,7 +17,7 @@ from typing import Any
 
 from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report_rows import ReportRow
+from langchain_bedrock_cache.report.rows import ReportRow
 
 _MINUTE_SECONDS = 60
 

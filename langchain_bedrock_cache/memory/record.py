@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from langchain_bedrock_cache.memory.sharing import SharedRecord
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.returns import TAIL_ROLES, Role
-from langchain_bedrock_cache.sharing import SharedRecord
 from langchain_bedrock_cache.waiting import Waiting
 
 

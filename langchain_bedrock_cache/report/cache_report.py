@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report_facts import ReportFacts
-from langchain_bedrock_cache.report_html import as_html
-from langchain_bedrock_cache.report_rows import wasted_usd
-from langchain_bedrock_cache.report_text import as_text
+from langchain_bedrock_cache.report.facts import ReportFacts
+from langchain_bedrock_cache.report.html import as_html
+from langchain_bedrock_cache.report.rows import wasted_usd
+from langchain_bedrock_cache.report.text import as_text
 
 _HINT = "{what} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
 
@@ -57,7 +57,7 @@ class CacheReport(ReportFacts):
             ImportError: If matplotlib is not installed.
         """
         try:
-            from langchain_bedrock_cache.report_plot import draw  # noqa: PLC0415 - optional
+            from langchain_bedrock_cache.report.plot import draw  # noqa: PLC0415 - optional
         except ImportError as error:
             raise ImportError(
                 _HINT.format(what="plot", package="matplotlib", extra="plot")

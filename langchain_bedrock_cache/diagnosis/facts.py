@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.call_readings import region_at_start
-from langchain_bedrock_cache.changes import Change
-from langchain_bedrock_cache.fingerprint import Fingerprint
 from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.sent_requests.changes import Change
+from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.usage import CacheUsage
 
 # Of langchain-aws, as its chat models call themselves.

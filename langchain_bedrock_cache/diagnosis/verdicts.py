@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from langchain_bedrock_cache.call_facts import CallFacts, Destination
-from langchain_bedrock_cache.changes import Change
-from langchain_bedrock_cache.fingerprint import Fingerprint
+from langchain_bedrock_cache.diagnosis.facts import CallFacts, Destination
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
+from langchain_bedrock_cache.sent_requests.changes import Change
+from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.usage import CacheUsage
 
 Verdict = Literal[

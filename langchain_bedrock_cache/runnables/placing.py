@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner
-from langchain_bedrock_cache.control_messages import ControlConversation
 from langchain_bedrock_cache.converse import Request, has_points, read_converse, write_points
-from langchain_bedrock_cache.messages import Conversation
 from langchain_bedrock_cache.plan import PlannedPoint
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.positions import is_legal
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, find_profile
+from langchain_bedrock_cache.runnables.control_messages import ControlConversation
+from langchain_bedrock_cache.runnables.messages import Conversation
 
 # Stands for a Claude model that is not named. It has the lowest minimum of all Claude models:
 # points on a prompt too short for the actual model are ignored at no charge.

@@ -22,9 +22,9 @@ from langchain_core.prompts import (
 from langchain_core.prompts.message import BaseMessagePromptTemplate
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.marks import Block, new_point, text_of
-from langchain_bedrock_cache.messages import merged_runs
 from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.runnables.marks import Block, new_point, text_of
+from langchain_bedrock_cache.runnables.messages import merged_runs
 
 MARKER = "<<cache-point>>"
 """The default marker."""
@@ -75,7 +75,7 @@ class SplitChatPromptTemplate(ChatPromptTemplate):
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
         """Return where to find this class again."""
-        return ["langchain_bedrock_cache", "splitting"]
+        return ["langchain_bedrock_cache", "runnables", "splitting"]
 
 
 def split_prompt(

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 from xxhash import xxh3_128_digest as _digest
 
-from langchain_bedrock_cache.converse import Request, add_messages, read_converse
-from langchain_bedrock_cache.converse_blocks import jsonable
+from langchain_bedrock_cache.converse.blocks import jsonable
+from langchain_bedrock_cache.converse.requests import Request, add_messages, read_converse
 from langchain_bedrock_cache.prefix import Mark, Prefix
 from langchain_bedrock_cache.profiles import ModelProfile
 

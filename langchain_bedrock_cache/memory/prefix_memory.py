@@ -16,10 +16,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from langchain_bedrock_cache.checks import check_callable, check_number, check_type
+from langchain_bedrock_cache.memory.record import PrefixRecord
+from langchain_bedrock_cache.memory.sharing import SharedRecord, SharedRecords
+from langchain_bedrock_cache.memory.table import PrefixTable
 from langchain_bedrock_cache.positions import Cut, class_before, class_of, cuts_of
 from langchain_bedrock_cache.prefix import Prefix
-from langchain_bedrock_cache.prefix_record import PrefixRecord
-from langchain_bedrock_cache.prefix_table import PrefixTable
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
 from langchain_bedrock_cache.returns import (
     ReturnBook,
@@ -27,7 +28,6 @@ from langchain_bedrock_cache.returns import (
     after_pause,
     following,
 )
-from langchain_bedrock_cache.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.sighting import SeenCut, Sighting
 from langchain_bedrock_cache.spending import Account
 from langchain_bedrock_cache.waiting import Missed, Stake, Waiting, WaitingRoom

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from xxhash import xxh3_128_digest as _digest
 
-from langchain_bedrock_cache.converse_blocks import describe
+from langchain_bedrock_cache.converse.blocks import describe
 from langchain_bedrock_cache.exceptions import CachePointPositionError, CachePolicyError
 from langchain_bedrock_cache.prefix import BlockKind, Mark, Place, Prefix
 from langchain_bedrock_cache.profiles import CacheTTL, ModelProfile, Section

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from langchain_bedrock_cache.invoke_view import (
+from langchain_bedrock_cache.invoke_model.view import (
     Block,
     Blocks,
     Body,

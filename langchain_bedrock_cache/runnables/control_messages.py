@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
-from langchain_bedrock_cache.invoke_claude import claude_view
-from langchain_bedrock_cache.marks import Block, TakenMarks, new_control, take_marks, text_of
+from langchain_bedrock_cache.invoke_model.claude import claude_view
 from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.runnables.marks import (
+    Block,
+    TakenMarks,
+    new_control,
+    take_marks,
+    text_of,
+)
 
 _CONTROL = "cache_control"
 _PROBE = "probe"

@@ -1,0 +1,15 @@
+"""What was seen of prompts, when, and what came back: hashes, times and counts."""
+
+from __future__ import annotations
+
+from langchain_bedrock_cache.memory.prefix_memory import (
+    Commitment,
+    PrefixMemory,
+    default_memory,
+)
+
+__all__ = [
+    "Commitment",
+    "PrefixMemory",
+    "default_memory",
+]
