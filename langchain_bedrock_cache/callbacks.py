@@ -40,6 +40,8 @@ from langchain_bedrock_cache.sinks import CallSink, Sinks
 from langchain_bedrock_cache.usage import CacheUsage
 
 _MAX_OPEN_RUNS = 10_000
+# Calls that failed lately: a second error of one of these comes at once, or not at all.
+_MAX_FAILED = 256
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         self._rates = rates
         self._clock = clock
         self._calls: dict[UUID, _OpenCall] = {}
+        self._failed: deque[UUID] = deque(maxlen=_MAX_FAILED)
         self._records: deque[CallRecord] = deque(maxlen=max_records)
         self._totals = RunTotals()
         self._diagnoser = default_diagnoser()
@@ -224,6 +227,9 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
     @override
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Record a call that failed, with usage if a broken-off stream still reported it."""
+        if run_id not in self._calls and run_id in self._failed:
+            return  # langchain-aws's ChatBedrock tells of its errors, and then LangChain does
+        self._failed.append(run_id)
         partial = read_result(kwargs.pop("response", None))
         reading = next((part for part in partial if part.usage), CallReading())
         self._end_call([reading], run_id, kwargs, error=type(error).__name__)

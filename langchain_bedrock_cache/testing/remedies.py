@@ -16,7 +16,9 @@ _HISTORY = "Add to a history and leave what was sent alone, or cut it seldom and
 _REMEDIES: Mapping[ChangeKind, str] = {
     **dict.fromkeys(get_args(ChangeKind), _BEHIND),
     **dict.fromkeys(("tool_order", "tool_added", "tool_removed", "tool_definition"), _TOOLS),
-    **dict.fromkeys(("model", "region", "thinking", "effort", "setting", "tool_choice"), _SETTING),
+    **dict.fromkeys(
+        ("model", "api", "region", "thinking", "effort", "setting", "tool_choice"), _SETTING
+    ),
     **dict.fromkeys(("history_trimmed", "history_summarized"), _HISTORY),
     "key_order": "Serialize with json.dumps(..., sort_keys=True), and never iterate over sets.",
     "whitespace": "Format it the same way each time: what looks alike is not the same prefix.",

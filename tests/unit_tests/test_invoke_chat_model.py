@@ -21,6 +21,7 @@ from langchain_bedrock_cache import (
     ChatBedrockInvokeCached,
     PrefixMemory,
     cached_client,
+    get_cache_usage_callback,
 )
 from langchain_bedrock_cache.client import CachedClient
 from langchain_bedrock_cache.demo.clock import SimulatedClock
@@ -297,3 +298,15 @@ def test_answers_can_be_sent_back(emulator: BedrockEmulator, memory: PrefixMemor
     assert isinstance(answer, AIMessage)
     model.invoke([*PROMPT, answer, HumanMessage("And then?")])
     assert emulator.ledger[1].cache_read_tokens == emulator.ledger[0].cache_write_tokens
+
+
+def test_a_call_that_fails_is_recorded_once(emulator: BedrockEmulator) -> None:
+    """langchain-aws's class and LangChain both tell of the error; it is one call."""
+    client = emulator.client()
+    model = ChatBedrockInvokeCached(model_id=MODEL, client=client, bedrock_client=client)
+    with get_cache_usage_callback() as usage:
+        for _ in range(2):
+            emulator.fail_next("ThrottlingException")
+            with pytest.raises(Exception, match="Too many requests"):
+                model.invoke("hi")
+    assert [record.error for record in usage.records] == ["ThrottlingException"] * 2
