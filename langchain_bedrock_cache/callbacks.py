@@ -30,6 +30,7 @@ from langchain_bedrock_cache.call_readings import (
     read_result,
     with_metadata,
 )
+from langchain_bedrock_cache.checks import check_choice
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, Destination, destination_at_start
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
@@ -148,7 +149,11 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         Returns:
             Lines of text: calls, tokens, hit ratio, cost in USD and what caching saved. If there
             were more calls than `max_records`, rows are of the latest and the total is of all.
+
+        Raises:
+            CachePolicyError: If `by` is none of these.
         """
+        check_choice("by", by, ("model", "tag", "run"))
         if by == "run":
             runs = self.by_root_run().items()
             groups = {f"{run.name or 'run'} {str(run_id)[-12:]}": run for run_id, run in runs}

@@ -54,6 +54,12 @@ def deployment_template(
     Raises:
         DeploymentError: If a parameter is out of range.
     """
+    if not isinstance(model, str) or not model.strip():
+        msg = f"model is {model!r}, but must be a model ID, an inference profile ID or an ARN."
+        raise DeploymentError(msg)
+    if not isinstance(max_tokens, int) or max_tokens < 1:
+        msg = f"max_tokens is {max_tokens!r}, but must be a whole number, 1 or more."
+        raise DeploymentError(msg)
     profile = find_profile(model, base_model=base_model)
     if profile is not None and profile.supports_caching and ttl not in profile.ttls:
         msg = f"ttl is {ttl!r}, but {model} knows only {', '.join(map(repr, profile.ttls))}."

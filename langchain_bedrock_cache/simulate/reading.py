@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_number
 from langchain_bedrock_cache.exceptions import UnsupportedModelError
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.simulate.jsonfiles import read_documents
@@ -36,6 +37,9 @@ class ReadOptions:
         skip: After leaving out so many.
         gap_seconds: Between the beginnings of the sessions of a file.
         chars_per_token: Converts sizes; `None`: what logged token counts say, else 3.0.
+
+    Raises:
+        CachePolicyError: If a number is out of range.
     """
 
     model: str | None = None
@@ -43,6 +47,15 @@ class ReadOptions:
     skip: int = 0
     gap_seconds: float = DEFAULT_GAP_SECONDS
     chars_per_token: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.limit is not None:
+            check_number("limit", self.limit, least=1, is_whole=True)
+        check_number("skip", self.skip, least=0, is_whole=True)
+        check_number("gap_seconds", self.gap_seconds, least=0)
+        if self.chars_per_token is not None:
+            check_number("chars_per_token", self.chars_per_token, above=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from langchain_bedrock_cache import (
     BedrockCacheError,
     CachePointTransformer,
     CachePolicy,
+    CacheUsageCallbackHandler,
     ChatBedrockCached,
     ChatBedrockInvokeCached,
     PrefixMemory,
@@ -43,7 +44,8 @@ from langchain_bedrock_cache.progress import BatchProgressBar
 from langchain_bedrock_cache.redis_store import RedisPrefixStore
 from langchain_bedrock_cache.regions import Route
 from langchain_bedrock_cache.roi import estimate_savings
-from langchain_bedrock_cache.serverless import create_handler
+from langchain_bedrock_cache.serverless import create_handler, deployment_template
+from langchain_bedrock_cache.simulate.reading import ReadOptions
 from langchain_bedrock_cache.testing import assert_cache_hit
 from langchain_bedrock_cache.warmup import warm
 
@@ -65,6 +67,26 @@ BAD: dict[str, tuple[Given, str]] = {
     "memory: max_entries": (
         lambda _: PrefixMemory(max_entries=0),
         "max_entries is 0, but must be a whole number, 1 or more",
+    ),
+    "simulate: limit": (
+        lambda _: ReadOptions(limit=0),
+        "limit is 0, but must be a whole number, 1 or more",
+    ),
+    "simulate: gap_seconds": (
+        lambda _: ReadOptions(gap_seconds=-1.0),
+        "gap_seconds is -1.0, but must be a number, 0 or more",
+    ),
+    "deployment_template: model": (
+        lambda _: deployment_template(model=" "),
+        "model is ' ', but must be a model ID",
+    ),
+    "deployment_template: max_tokens": (
+        lambda _: deployment_template(model=CLAUDE, max_tokens=0),
+        "max_tokens is 0, but must be a whole number, 1 or more",
+    ),
+    "callback: summary": (
+        lambda _: CacheUsageCallbackHandler().summary(by="day"),  # type: ignore[arg-type]
+        "by is 'day'; choose one of 'model', 'tag', 'run'",
     ),
     "memory: clock": (
         lambda _: PrefixMemory(clock=5.0),  # type: ignore[arg-type]
