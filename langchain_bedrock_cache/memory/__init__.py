@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from langchain_bedrock_cache.memory.prefix_memory import (
-    Commitment,
-    PrefixMemory,
-    default_memory,
-)
+from langchain_bedrock_cache.memory.commitment import Commitment
+from langchain_bedrock_cache.memory.prefix_memory import PrefixMemory, default_memory
 
-__all__ = [
-    "Commitment",
-    "PrefixMemory",
-    "default_memory",
-]
+__all__ = ["Commitment", "PrefixMemory", "default_memory"]

@@ -11,12 +11,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from langchain_bedrock_cache.checks import check_callable, check_number, check_type
+from langchain_bedrock_cache.memory.commitment import Commitment
 from langchain_bedrock_cache.memory.record import PrefixRecord
+from langchain_bedrock_cache.memory.scopes import scope_of
 from langchain_bedrock_cache.memory.sharing import SharedRecord, SharedRecords
 from langchain_bedrock_cache.memory.table import PrefixTable
 from langchain_bedrock_cache.positions import Cut, class_before, class_of, cuts_of
@@ -41,9 +42,6 @@ _CHARS_PER_TOKEN = 3.0
 _RATIO_STEP = 0.1
 # Parts of a prompt differ in characters per token, but entries around a cap are further apart.
 _CAP_MARGIN = 1.1
-# System prompts whose lengths differ by less than about 12 % may be the same one with another
-# date or name in it: such requests are one family.
-_LENGTH_STEPS_PER_E = 8
 _MAX_FAMILIES = 4096
 # How many of the last messages' ends are looked up in the shared store: enough to find a
 # conversation that went on elsewhere for many turns, few enough for one small read.
@@ -51,30 +49,6 @@ _SHARED_LOOKBACK = 16
 # How many of the positions that seem not to have come back are asked about in one read: whether
 # they came back to another process.
 _MAX_DUE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Commitment:
-    """A request that was sent: what to correct when its answer arrives, or does not.
-
-    Attributes:
-        prefix: The request.
-        profile: Its model.
-        waiting: Its candidate positions.
-        entries: What its points wrote or renewed, until when that was live before, and how long
-            that is, in characters.
-        account: What it was charged to,
-        prompt: with this price,
-        saving: and this saving, in tokens at the input price.
-    """
-
-    prefix: Prefix
-    profile: ModelProfile
-    waiting: tuple[Waiting, ...]
-    entries: tuple[tuple[PrefixRecord, float, int], ...]
-    account: Account
-    prompt: float
-    saving: float
 
 
 class PrefixMemory:
@@ -152,7 +126,7 @@ class PrefixMemory:
                 self._merge(digest, shared)
             self._room.age(now)
             seen = self._table.deepest(prefix)
-            scope = _scope(prefix, profile)
+            scope = scope_of(prefix, profile)
             last = self._table.get(prefix, seen)
             cuts = cuts_of(prefix, seen, last_role=last.role if last else None)
             for position in {seen, *(cut.position for cut in cuts if cut.position <= seen)} - {0}:
@@ -369,14 +343,6 @@ def _is_beyond(commitment: Commitment, size: int, input_tokens: int, cached_toke
         return False
     tokens = size * input_tokens / commitment.prefix.chars[-1]
     return tokens > cached_tokens * _CAP_MARGIN
-
-
-def _scope(prefix: Prefix, profile: ModelProfile) -> Scope:
-    """Return family and kind: requests alike in tools and system, and exactly equal in them."""
-    head_chars = prefix.chars_before(prefix.head)
-    size = round(math.log1p(head_chars) * _LENGTH_STEPS_PER_E)
-    family = (profile.id, prefix.tools, prefix.head - prefix.tools, size)
-    return (family, prefix.digests[prefix.head - 1]) if prefix.head else (family,)
 
 
 @cache

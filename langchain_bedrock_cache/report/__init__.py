@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from langchain_bedrock_cache.report.cache_report import (
-    CacheReport,
-)
+from langchain_bedrock_cache.report.cache_report import CacheReport
 
-__all__ = [
-    "CacheReport",
-]
+__all__ = ["CacheReport"]

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from langchain_bedrock_cache.runnables.transformer import (
-    CachePointTransformer,
-    cached_tools,
-)
+from langchain_bedrock_cache.runnables.transformer import CachePointTransformer, cached_tools
 
-__all__ = [
-    "CachePointTransformer",
-    "cached_tools",
-]
+__all__ = ["CachePointTransformer", "cached_tools"]

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from langchain_bedrock_cache.sent_requests.recent import (
-    SentRequest,
-    SentRequests,
-    sent_requests,
-)
+from langchain_bedrock_cache.sent_requests.recent import SentRequest, SentRequests, sent_requests
 
-__all__ = [
-    "SentRequest",
-    "SentRequests",
-    "sent_requests",
-]
+__all__ = ["SentRequest", "SentRequests", "sent_requests"]
