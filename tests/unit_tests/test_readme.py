@@ -99,7 +99,7 @@ def test_two_commands_set_everything_up() -> None:
     assert len(commands) == 2
     assert all(command.count("\n") == 1 for command in commands)
     assert commands[0].endswith("-m langchain_bedrock_cache demo\n")
-    assert commands[1].endswith("-m pytest -n auto\n")
+    assert commands[1].endswith("-m pytest -n auto --dist loadfile\n")
 
 
 def test_every_command_is_mentioned() -> None:
