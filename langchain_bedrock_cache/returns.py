@@ -42,6 +42,8 @@ class ReturnCurve:
         returned: Prefixes that came back in each bucket, scaled down with `at_risk`.
         at_risk: Time that prefixes spent in each bucket, in bucket widths.
         updated_at: Up to when `at_risk` is counted.
+        lineage: The curves that learn with this one, wide to narrow, itself last; one tuple, since
+            every waiting prefix refers to it.
     """
 
     parent: ReturnCurve | Sequence[float]
@@ -49,6 +51,12 @@ class ReturnCurve:
     waiting: list[int] = field(default_factory=lambda: [0] * len(EDGES_SECONDS))
     returned: list[float] = field(default_factory=_zeros)
     at_risk: list[float] = field(default_factory=_zeros)
+    lineage: tuple[ReturnCurve, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Line up behind the parents."""
+        parents = self.parent.lineage if isinstance(self.parent, ReturnCurve) else ()
+        self.lineage = (*parents, self)
 
     def advance(self, now: float) -> None:
         """Count the time that the waiting prefixes spent since the last update."""
@@ -247,6 +255,6 @@ class ReturnBook:
         """Return the chances of a next return of a class, see `ReturnCurve.chances`."""
         return self.curve(scope, cls, now).chances()
 
-    def lineage(self, scope: Scope, cls: PositionClass, now: float) -> list[ReturnCurve]:
+    def lineage(self, scope: Scope, cls: PositionClass, now: float) -> tuple[ReturnCurve, ...]:
         """Return the curves that learn from a position in this scope, wide to narrow."""
-        return [self.curve(scope[:n], cls, now) for n in range(len(scope) + 1)]
+        return self.curve(scope, cls, now).lineage
