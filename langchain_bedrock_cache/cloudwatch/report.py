@@ -10,8 +10,7 @@ from typing_extensions import override
 from langchain_bedrock_cache.cloudwatch.facts import MetricFacts, row_of_spans
 from langchain_bedrock_cache.cloudwatch.shown import as_html, as_text
 from langchain_bedrock_cache.report import CacheReport
-
-_HINT = "{what} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
+from langchain_bedrock_cache.report.optional import needs
 
 
 class CloudWatchReport(MetricFacts, CacheReport):
@@ -30,12 +29,8 @@ class CloudWatchReport(MetricFacts, CacheReport):
         Raises:
             ImportError: If pandas is not installed.
         """
-        try:
+        with needs("pandas", what="to_pandas", extra="pandas"):
             pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                _HINT.format(what="to_pandas", package="pandas", extra="pandas")
-            ) from error
         rows = [
             {
                 "start": span.start,
@@ -57,12 +52,8 @@ class CloudWatchReport(MetricFacts, CacheReport):
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        try:
+        with needs("matplotlib", what="plot", extra="plot"):
             from langchain_bedrock_cache.cloudwatch.plot import draw  # noqa: PLC0415 - optional
-        except ImportError as error:
-            raise ImportError(
-                _HINT.format(what="plot", package="matplotlib", extra="plot")
-            ) from error
         return draw(self.over_time(), period_seconds=self.time_range.period_seconds)
 
     @override

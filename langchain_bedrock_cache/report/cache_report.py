@@ -9,10 +9,9 @@ from typing import Any
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.html import as_html
+from langchain_bedrock_cache.report.optional import needs
 from langchain_bedrock_cache.report.rows import wasted_usd
 from langchain_bedrock_cache.report.text import as_text
-
-_HINT = "{what} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
 
 
 class CacheReport(ReportFacts):
@@ -39,12 +38,8 @@ class CacheReport(ReportFacts):
         Raises:
             ImportError: If pandas is not installed.
         """
-        try:
+        with needs("pandas", what="to_pandas", extra="pandas"):
             pandas = import_module("pandas")
-        except ImportError as error:
-            raise ImportError(
-                _HINT.format(what="to_pandas", package="pandas", extra="pandas")
-            ) from error
         return pandas.DataFrame([_call_as_dict(record) for record in self.records])
 
     def plot(self) -> Any:
@@ -56,12 +51,8 @@ class CacheReport(ReportFacts):
         Raises:
             ImportError: If matplotlib is not installed.
         """
-        try:
+        with needs("matplotlib", what="plot", extra="plot"):
             from langchain_bedrock_cache.report.plot import draw  # noqa: PLC0415 - optional
-        except ImportError as error:
-            raise ImportError(
-                _HINT.format(what="plot", package="matplotlib", extra="plot")
-            ) from error
         return draw(self.records)
 
     def __str__(self) -> str:
