@@ -2,14 +2,14 @@
 
 General layout, each module importing only from those above it:
 
-* facts: `exceptions`, `checks`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
+* facts: `exceptions`, `extras`, `checks`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sighting`,
   `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `guesses`,
   `volatility`, `rollout`, `tenants`
 * wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `unknown_models`, `model_lookup`,
   `address_book`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
   `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_model`,
-  `outgoing`, `observed`, `client`
+  `outgoing`, `observed`, `resent_headers`, `client`
 * what happened: `call_readings`, `diagnosis`, `records`, `sinks`, `report`, `record_lines`,
   `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`,

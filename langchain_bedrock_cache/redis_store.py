@@ -9,6 +9,7 @@ from langchain_core.stores import BaseStore
 
 from langchain_bedrock_cache.checks import check_number, check_type
 from langchain_bedrock_cache.exceptions import BedrockCacheError
+from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.profiles import TTL_SECONDS
 
 if TYPE_CHECKING:
@@ -79,11 +80,7 @@ class RedisPrefixStore(BaseStore[str, bytes]):
 
 
 def _connect(url: str) -> Redis:
-    try:
+    what = "RedisPrefixStore"
+    with needs("the redis package", what=what, extra="redis", error=BedrockCacheError):
         from redis import Redis  # noqa: PLC0415 # optional
-    except ImportError as error:
-        msg = (
-            "RedisPrefixStore needs the redis package: pip install 'langchain-bedrock-cache[redis]'"
-        )
-        raise BedrockCacheError(msg) from error
     return Redis.from_url(url, socket_timeout=_TIMEOUT_SECONDS)

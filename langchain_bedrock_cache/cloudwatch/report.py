@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from langchain_bedrock_cache.cloudwatch.facts import MetricFacts, row_of_spans
 from langchain_bedrock_cache.cloudwatch.shown import as_html, as_text
+from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.report import CacheReport
-from langchain_bedrock_cache.report.optional import needs
 
 
 class CloudWatchReport(MetricFacts, CacheReport):

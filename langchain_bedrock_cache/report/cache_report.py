@@ -6,10 +6,10 @@ import json
 from importlib import import_module
 from typing import Any
 
+from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.html import as_html
-from langchain_bedrock_cache.report.optional import needs
 from langchain_bedrock_cache.report.rows import wasted_usd
 from langchain_bedrock_cache.report.text import as_text
 

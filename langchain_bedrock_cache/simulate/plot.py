@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from os import PathLike
 
+from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.simulate.policies import AUTO
 from langchain_bedrock_cache.simulate.results import TrafficResult
-
-INSTALL_HINT = 'Plots need matplotlib: pip install "langchain-bedrock-cache[plot]"'
 
 _COLORS = {AUTO: "#1b6ca8"}
 _OTHER_COLOR = "#b9c4cc"
@@ -22,10 +22,8 @@ def check_plotting() -> None:
     Raises:
         ImportError: If matplotlib is not installed; says how to install it.
     """
-    try:
-        import matplotlib.figure  # noqa: F401, PLC0415 - an optional extra
-    except ImportError as error:
-        raise ImportError(INSTALL_HINT) from error
+    with needs("matplotlib", what="A plot", extra="plot"):
+        import_module("matplotlib.figure")
 
 
 def save_plot(results: Sequence[TrafficResult], path: str | PathLike[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
 from langchain_bedrock_cache.checks import check_callable
+from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.telemetry import names
 from langchain_bedrock_cache.telemetry.metrics import CallMetrics, MetricValue
@@ -59,14 +60,8 @@ class OpenTelemetrySink:
         if span not in get_args(SpanChoice):
             msg = f'span is {span!r}, but only "current", "own" and "none" are known.'
             raise ValueError(msg)
-        try:
+        with needs("opentelemetry-api", what="OpenTelemetrySink", extra="otel"):
             from opentelemetry import metrics, trace  # noqa: PLC0415 - optional
-        except ImportError as error:
-            msg = (
-                "OpenTelemetrySink needs opentelemetry-api: "
-                "pip install 'langchain-bedrock-cache[otel]'"
-            )
-            raise ImportError(msg) from error
         if attributes_of is not None:
             check_callable("attributes_of", attributes_of, what="a function of a CallRecord")
         self._span = span

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from test_sharing import Clock, plan_and_flush, planner
 
+from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.redis_store import RedisPrefixStore
 
 pytest.importorskip("redis")
@@ -104,5 +105,5 @@ def test_without_the_package_the_error_says_what_to_install(
 ) -> None:
     """The remedy is in the message."""
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(Exception, match=r"langchain-bedrock-cache\[redis\]"):
+    with pytest.raises(BedrockCacheError, match=r"langchain-bedrock-cache\[redis\]"):
         RedisPrefixStore("redis://127.0.0.1")

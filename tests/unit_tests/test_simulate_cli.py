@@ -247,5 +247,5 @@ def test_without_matplotlib_a_plot_says_what_to_install(
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert command(chat, "--plot", "cost.png") == 2
     out, err = capsys.readouterr()
-    assert 'pip install "langchain-bedrock-cache[plot]"' in err
+    assert "A plot needs matplotlib: pip install 'langchain-bedrock-cache[plot]'" in err
     assert out == ""
