@@ -13,7 +13,8 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-from broken_situations import ANSWER, SITUATIONS, run_situation
+from broken_situations import SITUATIONS
+from situation_stage import ANSWER, run_situation
 from wire import CLAUDE, ask, assistant, user, words
 
 from langchain_bedrock_cache.converse import read_converse

@@ -7,8 +7,9 @@ import gc
 from typing import Any
 
 import pytest
-from broken_situations import ANSWER, RULES, SITUATIONS, Stage, as_json, ask, run_situation, turns
+from broken_situations import SITUATIONS
 from langchain_aws import ChatBedrockConverse
+from situation_stage import ANSWER, RULES, Stage, as_json, ask, run_situation, turns
 from wire import CLAUDE, words
 
 from langchain_bedrock_cache import CacheUsageCallbackHandler, cached_client

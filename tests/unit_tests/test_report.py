@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from broken_situations import RULES, Stage, ask, turns
+from situation_stage import RULES, Stage, ask, turns
 from wire import CLAUDE
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
