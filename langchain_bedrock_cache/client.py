@@ -30,6 +30,7 @@ from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.refusals import refusal_of
 from langchain_bedrock_cache.regions import Route, Router, expected_price, is_transient
+from langchain_bedrock_cache.resent_headers import same_headers, watch_headers
 
 
 def cached_client(
@@ -44,8 +45,8 @@ def cached_client(
 
     In Converse and ConverseStream; in InvokeModel and InvokeModelWithResponseStream, where the body
     is a conversation in Claude's or Nova's format. All else passes through to the given client,
-    which is not changed. Works for any code that takes a boto3 client; safe to share between
-    threads.
+    whose own calls stay as they are. Works for any code that takes a boto3 client; safe to share
+    between threads.
 
     Args:
         client: A boto3 `bedrock-runtime` client. One that is wrapped already is returned as it is
@@ -103,6 +104,8 @@ class CachedClient:
         self._fallbacks = tuple(fallbacks)
         routes = [f if isinstance(f, Route) else Route(client=f) for f in (client, *fallbacks)]
         self._router = Router(routes, clock=planner.memory.clock)
+        for route in routes:
+            watch_headers(route.client)
 
     def converse(
         self,
@@ -210,6 +213,13 @@ class CachedClient:
         routes = self._router.order(lambda route: self._price(route, outgoing, options))
         if reading_only.get():
             raise RequestRead(self._read(routes[0], outgoing, options))
+        with same_headers():
+            return self._send_to_first(routes, operation, outgoing, options)
+
+    def _send_to_first(
+        self, routes: Sequence[Route], operation: str, outgoing: Outgoing, options: CallOptions
+    ) -> tuple[PreparedCall, Any]:
+        """Send a call to the first of these places that answers."""
         first_error: Exception | None = None
         for route in routes:
             try:
