@@ -7,7 +7,7 @@ recorded length, and a long text that was trimmed before publication is padded t
 
 Not modelled: on Nova Lite the fourth request of the tool-choice recording reads 2,098 of the 2,492
 tokens that the second one wrote, at no cache point of anybody; here it reads all of them.
-The InvokeModel recording has lost its text; `test_invoke_client` replays its answers.
+The InvokeModel recording has lost its text; `test_invoke_client_answers` replays its answers.
 """
 
 from __future__ import annotations
