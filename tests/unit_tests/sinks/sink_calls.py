@@ -9,8 +9,9 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from usage_strategies import usages
 
-from langchain_bedrock_cache import CacheUsage, ChatBedrockCached, PrefixMemory
+from langchain_bedrock_cache import ChatBedrockCached, PrefixMemory
 from langchain_bedrock_cache.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.pricing import CostBreakdown
@@ -85,14 +86,6 @@ diagnoses = st.builds(
     blocks=st.none() | st.integers(0, 10_000),
     detail=st.text(max_size=20),
 )
-usages = st.builds(
-    CacheUsage,
-    uncached_input_tokens=counts,
-    cache_read_tokens=counts,
-    cache_write_5m_tokens=counts,
-    cache_write_1h_tokens=counts,
-    output_tokens=counts,
-)
 costs = st.builds(
     CostBreakdown,
     uncached_input_usd=usd,
@@ -122,7 +115,7 @@ records = st.builds(
     started_at=seconds,
     latency_seconds=seconds,
     time_to_first_token_seconds=seconds,
-    usage=st.none() | usages,
+    usage=st.none() | usages(most=10**12),
     cost=st.none() | costs,
     plan=st.none() | plans,
     error=texts,
