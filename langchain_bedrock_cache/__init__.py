@@ -4,8 +4,8 @@ General layout, each module importing only from those above it:
 
 * facts: `exceptions`, `extras`, `checks`, `addresses`, `profiles`, `usage`, `rates`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sighting`,
-  `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `guesses`,
-  `volatility`, `rollout`, `tenants`
+  `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `decision`,
+  `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `unknown_models`, `model_lookup`,
   `address_book`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
   `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_model`,

@@ -6,7 +6,6 @@ No I/O: `client.py` sends. Shared by every operation and every client that uses 
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,12 +18,12 @@ from langchain_bedrock_cache.application_points import check_marks
 from langchain_bedrock_cache.batch_context import PATIENCE_SECONDS, current_batch
 from langchain_bedrock_cache.calls import CallOptions, PreparedCall
 from langchain_bedrock_cache.converse.recent_readings import RecentReadings
+from langchain_bedrock_cache.decision import decide
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.hints import hinted_policy, place_hinted_points
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.notices import Notices
 from langchain_bedrock_cache.plan import CachePlan
-from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
@@ -41,7 +40,6 @@ from langchain_bedrock_cache.uncached_calls import (
 )
 from langchain_bedrock_cache.unplanned import unplanned
 from langchain_bedrock_cache.usage import CacheUsage
-from langchain_bedrock_cache.value import Prices
 from langchain_bedrock_cache.volatility import HeadWatch
 
 __all__ = ["CallOptions", "CallPlanner", "PreparedCall"]
@@ -246,32 +244,24 @@ class CallPlanner:
         policy: CachePolicy,
         options: CallOptions,
     ) -> tuple[PreparedCall, Sighting]:
-        sighting = self.memory.observe(prefix, profile)
-        profile = _with_room_for_live(profile, prefix, sighting)
-        self._watch_head(sighting, prefix, profile, original)
         multipliers = price_multipliers(model_id, base_model=options.base_model)
-        prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
-        decided = plan(prefix, profile=profile, policy=policy, sighting=sighting, prices=prices)
+        decision = decide(
+            self.memory, prefix, profile=profile, policy=policy, multipliers=multipliers
+        )
+        profile, sighting, plan = decision.profile, decision.sighting, decision.plan
+        self._watch_head(sighting, prefix, profile, original)
         shared = current_batch.get()
         if shared is not None:
-            decided = place_shared_points(
-                decided, prefix, shared=shared, profile=profile, policy=policy, sighting=sighting
+            plan = place_shared_points(
+                plan, prefix, shared=shared, profile=profile, policy=policy, sighting=sighting
             )
         if options.hint is not None:
-            decided = place_hinted_points(decided, prefix, profile, policy, sighting)
-        commitment = self.memory.commit(
-            prefix,
-            profile,
-            sighting,
-            points=[(p.position, p.ttl) for p in decided.points],
-            stakes=decided.stakes,
-            missed=decided.missed,
-            saving=decided.saving,
-        )
+            plan = place_hinted_points(plan, prefix, profile, policy, sighting)
+        commitment = replace(decision, plan=plan).commit(self.memory)
         call = PreparedCall(
-            request=converse.write_points(original, decided.added()),
+            request=converse.write_points(original, plan.added()),
             original=original,
-            plan=decided,
+            plan=plan,
             commitment=commitment,
             profile=profile,
             model=options.model_behind(model_id),
@@ -330,18 +320,6 @@ class CallPlanner:
         )
         if change:
             self._notices.once(f"volatile:{family}", change.message())
-
-
-def _with_room_for_live(profile: ModelProfile, prefix: Prefix, sighting: Sighting) -> ModelProfile:
-    """Return the profile with a cap that what is in the cache fits under.
-
-    Tokens are estimated, and better with every answer: what was written just below the cap may seem
-    to be beyond it now, and would not be read where the point has to stand in the same place.
-    """
-    live = prefix.chars_before(max(sighting.live, default=0)) / sighting.chars_per_token
-    if not 0 < profile.max_cacheable_tokens < live:
-        return profile
-    return replace(profile, max_cacheable_tokens=math.ceil(live))
 
 
 def _refuser(call: PreparedCall, profile: ModelProfile) -> str:

@@ -7,14 +7,13 @@ from typing import Literal
 
 import xxhash
 
+from langchain_bedrock_cache.decision import decide
 from langchain_bedrock_cache.emulator.prompt_cache import CacheOutcome, Point
 from langchain_bedrock_cache.memory import Commitment, PrefixMemory
-from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.pricing import PriceMultipliers
 from langchain_bedrock_cache.profiles import ModelProfile
 from langchain_bedrock_cache.simulate.traffic import Call
-from langchain_bedrock_cache.value import Prices
 
 
 class AutoPlacer:
@@ -40,7 +39,7 @@ class AutoPlacer:
         spread: Literal["session", "call"] = "session",
     ) -> None:
         self._profile = profile
-        self._prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
+        self._multipliers = multipliers
         self._policy = policy or CachePolicy()
         self._now = 0.0
         make = make_memory or (lambda clock: PrefixMemory(clock=clock))
@@ -52,26 +51,15 @@ class AutoPlacer:
         """Return the cache points that the planner decides on."""
         self._now = call.at_seconds
         memory = self._memory_of(call)
-        sighting = memory.observe(call.prefix, self._profile)
-        decided = plan(
+        decision = decide(
+            memory,
             call.prefix,
             profile=self._profile,
             policy=self._policy,
-            sighting=sighting,
-            prices=self._prices,
+            multipliers=self._multipliers,
         )
-        points = [(point.position, point.ttl) for point in decided.points]
-        commitment = memory.commit(
-            call.prefix,
-            self._profile,
-            sighting,
-            points=points,
-            stakes=decided.stakes,
-            missed=decided.missed,
-            saving=decided.saving,
-        )
-        self._sent = (memory, commitment)
-        return [Point(position, ttl) for position, ttl in points]
+        self._sent = (memory, decision.commit(memory))
+        return [Point(point.position, point.ttl) for point in decision.plan.points]
 
     def learn(self, call: Call, outcome: CacheOutcome) -> None:
         """Tell the memory what Bedrock would have answered."""
