@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from langchain_aws import ChatBedrockConverse
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage
@@ -17,14 +16,12 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from langchain_core.tracers import context as tracers_context
+from recorded_calls import NOVA, SONNET, nothing_open, plain_chat
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler, get_cache_usage_callback
 from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse, scripted
 from langchain_bedrock_cache.run_tree import RunPlace, RunTree
 from langchain_bedrock_cache.usage import CacheUsage
-
-SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-NOVA = "us.amazon.nova-lite-v1:0"
 
 
 @pytest.fixture
@@ -39,15 +36,9 @@ def handler() -> CacheUsageCallbackHandler:
     return CacheUsageCallbackHandler()
 
 
-def _model(emulator: BedrockEmulator, model_id: str = SONNET, **kwargs: Any) -> ChatBedrockConverse:
-    client = emulator.client()
-    # Without a `bedrock_client`, which is never called, langchain-aws makes one.
-    return ChatBedrockConverse(model_id=model_id, client=client, bedrock_client=client, **kwargs)
-
-
 def _chain(emulator: BedrockEmulator, model_id: str = SONNET) -> Runnable[Any, Any]:
     prompt = ChatPromptTemplate.from_messages([("human", "{question}")])
-    return prompt | _model(emulator, model_id) | StrOutputParser()
+    return prompt | plain_chat(emulator, model_id) | StrOutputParser()
 
 
 def _billed(emulator: BedrockEmulator) -> CacheUsage:
@@ -56,10 +47,6 @@ def _billed(emulator: BedrockEmulator) -> CacheUsage:
         uncached_input_tokens=sum(entry.uncached_input_tokens for entry in emulator.ledger),
         output_tokens=sum(entry.output_tokens for entry in emulator.ledger),
     )
-
-
-def _nothing_open(handler: CacheUsageCallbackHandler) -> bool:
-    return not handler._calls and not len(handler._tree)
 
 
 async def _collect(stream: Any) -> list[Any]:
@@ -75,7 +62,7 @@ def test_parallel_branches_and_nested_chains_are_one_run(
         short=_chain(emulator),
         long=RunnableLambda(lambda x: x) | _chain(emulator, NOVA).with_config(tags=["long"]),
     )
-    chain = branches | RunnableLambda(str) | _model(emulator)
+    chain = branches | RunnableLambda(str) | plain_chat(emulator)
     config: Any = {"callbacks": [handler], "run_name": "compare", "tags": ["nightly"]}
     question = {"question": "hi"}
     if how == "invoke":
@@ -96,7 +83,7 @@ def test_parallel_branches_and_nested_chains_are_one_run(
         SONNET: 2,
         NOVA: 1,
     }
-    assert _nothing_open(handler)
+    assert nothing_open(handler)
 
 
 def test_each_invoke_and_each_batch_item_is_a_run(
@@ -118,7 +105,7 @@ def test_a_call_without_parent_is_its_own_root(
     emulator: BedrockEmulator, handler: CacheUsageCallbackHandler
 ) -> None:
     """A model that is called directly is the outermost run, and its run name is the root's."""
-    _model(emulator).invoke("hi", {"callbacks": [handler], "run_name": "asker"})
+    plain_chat(emulator).invoke("hi", {"callbacks": [handler], "run_name": "asker"})
     (record,) = handler.records
     assert record.run_id == record.root_run_id
     assert record.parent_run_id is None
@@ -128,7 +115,7 @@ def test_a_call_without_parent_is_its_own_root(
 def test_a_handler_on_the_model_takes_the_parent_for_the_root(emulator: BedrockEmulator) -> None:
     """A handler that sees no chain events groups calls by the run directly above."""
     handler = CacheUsageCallbackHandler()
-    model = _model(emulator, callbacks=[handler])
+    model = plain_chat(emulator, callbacks=[handler])
     chain: Runnable[Any, Any] = RunnableParallel(a=model, b=model)
     chain.invoke("hi")
     (root,) = handler.by_root_run()
@@ -140,7 +127,7 @@ def test_the_step_is_the_nearest_name(
 ) -> None:
     """A call goes by its run name, or by the name of the chain that made it."""
     named = _chain(emulator).with_config(run_name="summarize")
-    asker = _model(emulator).with_config(run_name="asker")
+    asker = plain_chat(emulator).with_config(run_name="asker")
     chain = named | RunnableLambda(str) | asker
     chain.invoke({"question": "hi"}, {"callbacks": [handler], "run_name": "all"})
     assert [(record.step, record.root_name) for record in handler.records] == [
@@ -153,7 +140,7 @@ def test_calls_inside_tools_and_retrievers_belong_to_the_chain(
     emulator: BedrockEmulator, handler: CacheUsageCallbackHandler
 ) -> None:
     """A model that is called by a tool or a retriever is in the run that called that."""
-    model = _model(emulator)
+    model = plain_chat(emulator)
 
     @tool
     def ask(question: str) -> str:
@@ -174,7 +161,7 @@ def test_calls_inside_tools_and_retrievers_belong_to_the_chain(
     (run,) = handler.by_root_run().values()
     assert (run.name, run.calls) == ("rag", 2)
     assert [record.step for record in handler.records] == ["ask", "_Expanding"]
-    assert _nothing_open(handler)
+    assert nothing_open(handler)
 
 
 def test_runs_that_fail_are_forgotten(handler: CacheUsageCallbackHandler) -> None:
@@ -199,7 +186,7 @@ def test_runs_that_fail_are_forgotten(handler: CacheUsageCallbackHandler) -> Non
     for chain in failing:
         with pytest.raises(RuntimeError, match="broken"):
             chain.invoke("broken", {"callbacks": [handler]})
-    assert _nothing_open(handler)
+    assert nothing_open(handler)
 
 
 @pytest.mark.parametrize("how", ["invoke", "ainvoke"])
@@ -214,7 +201,7 @@ def test_an_agent_is_one_run(how: str, handler: CacheUsageCallbackHandler) -> No
         """Add two numbers."""
         return a + b
 
-    agent = agents.create_agent(_model(emulator), [add])
+    agent = agents.create_agent(plain_chat(emulator), [add])
     state = {"messages": [HumanMessage("What is 1 + 2?")]}
     config = {"callbacks": [handler], "run_name": "calculator"}
     if how == "invoke":
@@ -225,7 +212,7 @@ def test_an_agent_is_one_run(how: str, handler: CacheUsageCallbackHandler) -> No
     assert (run.name, run.calls) == ("calculator", 3)
     assert run.usage == _billed(emulator)
     assert {record.step for record in handler.records} == {"model"}
-    assert _nothing_open(handler)
+    assert nothing_open(handler)
 
 
 def test_threads_lose_no_call(
@@ -239,7 +226,7 @@ def test_threads_lose_no_call(
     assert handler.totals.calls == len(handler.records) == len(emulator.ledger) == 64
     assert handler.total == _billed(emulator)
     assert len(handler.by_root_run()) == 64
-    assert _nothing_open(handler)
+    assert nothing_open(handler)
 
 
 def test_a_block_records_what_is_called_inside(emulator: BedrockEmulator) -> None:
@@ -257,7 +244,7 @@ def test_a_block_records_what_is_called_inside(emulator: BedrockEmulator) -> Non
 
 def test_blocks_inside_blocks_both_count(emulator: BedrockEmulator) -> None:
     """A call inside two blocks is in both; a call of the outer block is not in the inner one."""
-    model = _model(emulator)
+    model = plain_chat(emulator)
     with get_cache_usage_callback() as outer:
         model.invoke("one")
         with get_cache_usage_callback() as inner:
@@ -270,7 +257,7 @@ def test_a_block_that_raises_stops_recording(emulator: BedrockEmulator) -> None:
     """After a block is left by an exception, later calls are not recorded in it."""
     with pytest.raises(ZeroDivisionError), get_cache_usage_callback() as usage:
         raise ZeroDivisionError
-    _model(emulator).invoke("hi")
+    plain_chat(emulator).invoke("hi")
     assert usage.totals.calls == 0
 
 
@@ -287,7 +274,7 @@ def test_blocks_leave_nothing_registered(emulator: BedrockEmulator) -> None:
 
 def test_blocks_in_threads_and_tasks_are_apart(emulator: BedrockEmulator) -> None:
     """Blocks that are open at the same time in different threads or tasks see their own calls."""
-    model = _model(emulator)
+    model = plain_chat(emulator)
     everyone_is_inside = threading.Barrier(4)
 
     def in_thread(calls: int) -> int:
@@ -315,7 +302,7 @@ def test_block_options_reach_the_handler(emulator: BedrockEmulator) -> None:
     """The block's options are the handler's."""
     with get_cache_usage_callback(max_records=1, clock=lambda: 7.0) as usage:
         for _ in range(2):
-            _model(emulator).invoke("hi")
+            plain_chat(emulator).invoke("hi")
     assert [record.started_at for record in usage.records] == [7.0]
     assert usage.totals.calls == 2
 

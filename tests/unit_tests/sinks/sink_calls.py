@@ -1,14 +1,13 @@
-"""Calls of every kind on the emulator, and records of every kind, for the tests of sinks."""
+"""A model and a prompt on the emulator, and records of every kind, for the tests of sinks."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, get_args
+from typing import get_args
 
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from recorded_calls import INSTRUCTIONS, SONNET
 from usage_strategies import usages
 
 from langchain_bedrock_cache import ChatBedrockCached, PrefixMemory
@@ -19,35 +18,8 @@ from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.changes import Change
 
-MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-SECRET = "the-secret-ingredient"
-INSTRUCTIONS = f"Answer briefly, and never name {SECRET}. " * 300
 
-Call = Callable[[Any, Any, dict[str, Any]], object]
-
-
-def run(coroutine: Any) -> None:
-    """Run a coroutine in an event loop of its own."""
-    asyncio.run(coroutine)
-
-
-async def drain(stream: Any) -> None:
-    """Read an async stream to its end."""
-    async for _ in stream:
-        pass
-
-
-CALLS: dict[str, Call] = {
-    "invoke": lambda model, question, config: model.invoke(question, config),
-    "ainvoke": lambda model, question, config: run(model.ainvoke(question, config)),
-    "stream": lambda model, question, config: list(model.stream(question, config)),
-    "astream": lambda model, question, config: run(drain(model.astream(question, config))),
-    "batch": lambda model, question, config: model.batch([question], config),
-    "abatch": lambda model, question, config: run(model.abatch([question], config)),
-}
-
-
-def chat(emulator: BedrockEmulator, model_id: str = MODEL) -> ChatBedrockCached:
+def chat(emulator: BedrockEmulator, model_id: str = SONNET) -> ChatBedrockCached:
     """Return a model on an emulator, with a memory of its own."""
     client = emulator.client()
     return ChatBedrockCached(

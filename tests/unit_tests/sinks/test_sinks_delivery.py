@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
-from sinks.sink_calls import CALLS, SECRET, Call, ask, chat
+from recorded_calls import CALLS, SECRET, Call
+from sinks.sink_calls import ask, chat
 
 from langchain_bedrock_cache import CacheUsageCallbackHandler, get_cache_usage_callback
 from langchain_bedrock_cache.emulator import BedrockEmulator

@@ -12,7 +12,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sinks.sink_calls import CALLS, SECRET, Call, ask, chat
+from recorded_calls import CALLS, SECRET, Call
+from sinks.sink_calls import ask, chat
 
 from langchain_bedrock_cache import CacheUsageCallbackHandler
 from langchain_bedrock_cache.emulator import BedrockEmulator

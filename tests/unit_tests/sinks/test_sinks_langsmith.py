@@ -14,7 +14,8 @@ from langchain_core.language_models import FakeListLLM
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers import LangChainTracer
 from langsmith import Client, tracing_context
-from sinks.sink_calls import CALLS, MODEL, Call, ask, chat
+from recorded_calls import CALLS, SONNET, Call
+from sinks.sink_calls import ask, chat
 
 from langchain_bedrock_cache import CacheUsageCallbackHandler
 from langchain_bedrock_cache.emulator import BedrockEmulator
@@ -222,7 +223,7 @@ def test_a_failed_run_says_so(smith: Smith, emulator: BedrockEmulator) -> None:
 
 def test_prices_of_ones_own(smith: Smith, emulator: BedrockEmulator) -> None:
     """Negotiated prices reach LangSmith, zeros included."""
-    tracer = CacheUsageTracer(client=smith.client, rates={MODEL: FREE_CACHE})
+    tracer = CacheUsageTracer(client=smith.client, rates={SONNET: FREE_CACHE})
 
     chat(emulator).invoke(ask("One?"), {"callbacks": [tracer]})
 
