@@ -67,6 +67,7 @@ def check_number(
     above: float | None = None,
     most: float | None = None,
     is_whole: bool = False,
+    is_finite: bool = False,
 ) -> None:
     """Raise unless a value is a number within its limits.
 
@@ -77,12 +78,14 @@ def check_number(
         above: What it must be more than.
         most: Highest value allowed.
         is_whole: Whether it must be an `int`.
+        is_finite: Whether infinity, which elsewhere means no limit, makes no sense.
 
     Raises:
         CachePolicyError: If it is not.
     """
     kind = int if is_whole else (int, float)
     fits = isinstance(value, kind) and not isinstance(value, bool) and not math.isnan(value)
+    fits = fits and not (is_finite and math.isinf(value))
     low = (least is None or (fits and value >= least)) and (
         above is None or (fits and value > above)
     )
@@ -96,6 +99,19 @@ def check_number(
     number = "a whole number" if is_whole else "a number"
     msg = f"{name} is {_shown(value)}, but must be {', '.join([number, *limits])}."
     raise CachePolicyError(msg)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise unless a value is `True` or `False`; of others, `"no"` would count as yes.
+
+    Args:
+        name: Of the argument.
+        value: Given.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    check_type(name, value, bool, what="True or False")
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.service_model import data_loader
 
@@ -65,8 +66,11 @@ def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
         The same client.
 
     Raises:
+        TypeError: If it is no client.
         ValueError: If it is a client of another service.
     """
+    if not hasattr(client, "meta"):
+        check_type("client", client, (), what="a boto3 `bedrock-runtime` or `bedrock` client")
     service = client.meta.service_model.service_name
     if service not in (_SERVICE, _CONTROL_SERVICE):
         msg = f"This is a client of {service!r}, but the emulator is a {_SERVICE!r}."

@@ -6,13 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from langchain_bedrock_cache.checks import (
+    check_callable,
+    check_flag,
+    check_number,
+    check_text,
+)
 from langchain_bedrock_cache.emulator.client import new_client, redirect
 from langchain_bedrock_cache.emulator.control import ControlPlane
 from langchain_bedrock_cache.emulator.errors import CACHING_NOT_SUPPORTED
 from langchain_bedrock_cache.emulator.faults import Predicate
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 from langchain_bedrock_cache.emulator.ledger import Ledger, LedgerRecord
-from langchain_bedrock_cache.emulator.models import ModelArns
+from langchain_bedrock_cache.emulator.models import ModelArns, check_model_arns
 from langchain_bedrock_cache.emulator.operations import OPERATIONS
 from langchain_bedrock_cache.emulator.replies import Responder, default_responder
 from langchain_bedrock_cache.emulator.runtime import Runtime, Settings
@@ -44,7 +50,8 @@ class BedrockEmulator:
         on_record: Called with each ledger record, in the thread of the request.
 
     Raises:
-        ValueError: If `chars_per_token` is not positive or the latency is negative.
+        CachePolicyError: If a number, a Region or an account makes no sense.
+        TypeError: If an argument is of another type.
     """
 
     def __init__(
@@ -62,12 +69,13 @@ class BedrockEmulator:
         capture_requests: bool = False,
         on_record: Callable[[LedgerRecord], None] | None = None,
     ) -> None:
-        if first_byte_latency_seconds < 0:
-            msg = f"first_byte_latency_seconds is {first_byte_latency_seconds}. Use 0 or more."
-            raise ValueError(msg)
+        check_model_arns(model_arns)
+        check_flag("capture_requests", capture_requests)
+        if on_record is not None:
+            check_callable("on_record", on_record, what="a function of a LedgerRecord, or None")
         settings = Settings(
             clock=clock,
-            responder=responder or default_responder,
+            responder=default_responder if responder is None else responder,
             first_byte_latency_seconds=first_byte_latency_seconds,
             chars_per_token=_as_function(chars_per_token),
             region=region,
@@ -119,10 +127,12 @@ class BedrockEmulator:
             region: AWS Region; default: the emulator's.
             account: AWS account; default: the emulator's.
             kwargs: More arguments of `boto3.client`.
+
+        Raises:
+            CachePolicyError: If the Region or the account is blank.
+            TypeError: If it is no string.
         """
-        return self.attach(
-            new_client(region=region or self._runtime.settings.region, **kwargs), account=account
-        )
+        return self.attach(new_client(region=self._region(region), **kwargs), account=account)
 
     def control_client(self, *, region: str | None = None, **kwargs: Any) -> Any:
         """Return a real boto3 `bedrock` client that talks to this emulator.
@@ -133,8 +143,8 @@ class BedrockEmulator:
             region: AWS Region; default: the emulator's.
             kwargs: More arguments of `boto3.client`.
         """
-        region = region or self._runtime.settings.region
-        return self.attach(new_client(region=region, service="bedrock", **kwargs))
+        client = new_client(region=self._region(region), service="bedrock", **kwargs)
+        return self.attach(client)
 
     def attach(self, client: Any, *, account: str | None = None) -> Any:
         """Redirect one existing `bedrock-runtime` or `bedrock` client here, and return it.
@@ -147,8 +157,11 @@ class BedrockEmulator:
             account: AWS account; default: the emulator's.
 
         Raises:
+            TypeError: If it is no client.
             ValueError: If it is a client of another service.
         """
+        if account is not None:
+            check_text("account", account, what="the ID of an AWS account, or None")
         return redirect(client, self.handle, account=account)
 
     def serve(self, *, port: int = 0, host: str = "127.0.0.1") -> EmulatorServer:
@@ -162,6 +175,7 @@ class BedrockEmulator:
             A context manager with `url` (for `endpoint_url=`) and `close()`.
 
         Raises:
+            CachePolicyError: If `port` is no port.
             ValueError: If `host` is not a loopback address.
         """
         return EmulatorServer(self.handle, host=host, port=port)
@@ -189,6 +203,7 @@ class BedrockEmulator:
             after_events: Wait for a ConverseStream, and break it after so many events.
 
         Raises:
+            CachePolicyError: If `times` or `after_events` makes no sense.
             ValueError: If Bedrock has no such error (there), or the emulator no such operation.
         """
         operations = [known.name for known in OPERATIONS.values()] + [*ControlPlane.operations]
@@ -220,6 +235,7 @@ class BedrockEmulator:
             times: Refuse so many requests; `None` for all until `clear_faults`.
 
         Raises:
+            CachePolicyError: If `times` is less than 1.
             ValueError: If Bedrock has no such error.
         """
         self._runtime.faults.refuse_cache_points(code=code, message=message, when=when, times=times)
@@ -238,12 +254,20 @@ class BedrockEmulator:
             return self._control.handle(request)
         return self._runtime.handle(request)
 
+    def _region(self, region: str | None) -> str:
+        if region is None:
+            return self._runtime.settings.region
+        check_text("region", region, what="an AWS Region, or None")
+        return region
+
 
 def _as_function(chars_per_token: float | Callable[[str], float]) -> Callable[[str], float]:
     if callable(chars_per_token):
-        return chars_per_token
-    if chars_per_token <= 0:
-        msg = f"chars_per_token is {chars_per_token}. Use a positive number (Claude: about 3)."
-        raise ValueError(msg)
-    constant = float(chars_per_token)
+        return lambda base_model_id: _checked(chars_per_token(base_model_id))
+    constant = float(_checked(chars_per_token))
     return lambda _base_model_id: constant
+
+
+def _checked(chars_per_token: float) -> float:
+    check_number("chars_per_token", chars_per_token, above=0, is_finite=True)
+    return chars_per_token

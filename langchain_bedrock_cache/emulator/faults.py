@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_callable, check_number, check_type
 from langchain_bedrock_cache.emulator.errors import ServiceError
 from langchain_bedrock_cache.emulator.service_model import error_status, stream_exceptions
+from langchain_bedrock_cache.exceptions import CachePolicyError
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 """Gets the decoded request, `modelId` included."""
@@ -67,6 +70,10 @@ class Faults:
         after_events: int | None,
     ) -> None:
         """Queue a failure; see `BedrockEmulator.fail_next`."""
+        _check_words(code, message)
+        check_number("times", times, least=1, is_whole=True)
+        if after_events is not None:
+            _check_break(after_events, operation)
         error = ServiceError(code, DEFAULT_MESSAGES.get(code, code) if message is None else message)
         if after_events is None:
             error_status(code)
@@ -101,6 +108,11 @@ class Faults:
         self, *, code: str, message: str, when: Predicate | None, times: int | None
     ) -> None:
         """Set the standing refusal; see `BedrockEmulator.refuse_cache_points`."""
+        _check_words(code, message)
+        if when is not None:
+            check_callable("when", when, what="a function of the decoded request, or None")
+        if times is not None:
+            check_number("times", times, least=1, is_whole=True)
         error_status(code)
         with self._lock:
             self._refusal = _Refusal(error=ServiceError(code, message), when=when, times=times)
@@ -121,3 +133,18 @@ class Faults:
         with self._lock:
             self._queue.clear()
             self._refusal = None
+
+
+def _check_words(code: str, message: str | None) -> None:
+    check_type("code", code, str, what="an AWS error code")
+    check_type("message", message, (str, NoneType), what="a string, or None")
+
+
+def _check_break(after_events: int, operation: str | None) -> None:
+    check_number("after_events", after_events, least=0, is_whole=True)
+    if operation is not None and "Stream" not in operation:
+        msg = (
+            f"after_events is {after_events}, but {operation} has no stream to break. "
+            "Name a streaming operation, or leave after_events out."
+        )
+        raise CachePolicyError(msg)

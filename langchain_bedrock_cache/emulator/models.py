@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 from langchain_bedrock_cache.addresses import base_model_id, parse_address
+from langchain_bedrock_cache.checks import check_callable, check_text, check_type
 from langchain_bedrock_cache.emulator.errors import INVALID_MODEL, invalid
+from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 
 # CountTokens knows few models, and only by their own ID: an inference profile of the same model is
@@ -38,14 +41,46 @@ class PromptRouter:
     Attributes:
         models: Model IDs, inference-profile IDs or ARNs, at least one; the first is the fallback.
         choose: Returns one of them; gets the decoded request. `None` always takes the first.
+
+    Raises:
+        CachePolicyError: If there are no models, or one of them is blank.
+        TypeError: If something is of another type.
     """
 
     models: tuple[str, ...]
     choose: Callable[[Mapping[str, Any]], str] | None = None
 
+    def __post_init__(self) -> None:
+        check_type("models", self.models, (tuple, list), what="a tuple of model IDs")
+        if not self.models:
+            msg = "models is empty, but a prompt router chooses among models: name at least one."
+            raise CachePolicyError(msg)
+        for model_id in self.models:
+            check_text("a model", model_id, what="a model ID")
+        if self.choose is not None:
+            check_callable("choose", self.choose, what="a function of a request, or None")
+
 
 ModelArns = Mapping[str, str | PromptRouter]
 """What is behind ARNs that do not name their model: a model ID, or a prompt router."""
+
+
+def check_model_arns(model_arns: ModelArns | None) -> None:
+    """Raise unless ARNs are mapped to models.
+
+    Args:
+        model_arns: As the user gave it.
+
+    Raises:
+        CachePolicyError: If an ARN or a model ID is blank.
+        TypeError: If it is no mapping of ARNs to model IDs and prompt routers.
+    """
+    what = "a dict of model IDs by ARN, or None"
+    check_type("model_arns", model_arns, (Mapping, NoneType), what=what)
+    for arn, behind in (model_arns or {}).items():
+        check_text("an ARN in model_arns", arn, what="a string")
+        if not isinstance(behind, PromptRouter):
+            check_text(f"model_arns[{arn!r}]", behind, what="a model ID or a PromptRouter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +143,7 @@ def route_model(model: Model, request: Mapping[str, Any], *, model_arns: ModelAr
         is_router = parse_address(model.id).kind == "prompt-router"
         return replace(model, routed_to=str(router)) if is_router else model
     chosen = router.choose(request) if router.choose else router.models[0]
+    check_type("what choose returned", chosen, str, what="a model ID")
     answering = resolve_model(chosen, model_arns={})
     return replace(answering, id=model.id, routed_to=chosen)
 

@@ -18,15 +18,25 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from langchain_bedrock_cache.checks import check_choice, check_number, check_type
+from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A cache point: `position` is the number of content blocks before it (at least 1)."""
+    """A cache point: `position` is the number of content blocks before it (at least 1).
+
+    Raises:
+        CachePolicyError: If the position is less than 1, or the TTL none that Bedrock knows.
+    """
 
     position: int
     ttl: CacheTTL = "5m"
+
+    def __post_init__(self) -> None:
+        check_number("position", self.position, least=1, is_whole=True)
+        check_choice("ttl", self.ttl, TTL_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +97,14 @@ class PromptCache:
 
         Returns:
             Tokens read, written and uncached; they sum to `cumulative_tokens[-1]`.
+
+        Raises:
+            CachePolicyError: If there are not as many digests as token counts, or a cache point
+                stands behind the last of them.
+            TypeError: If `profile` is no `ModelProfile`.
         """
+        check_type("profile", profile, ModelProfile, what="a ModelProfile")
+        _check_lengths(digests, cumulative_tokens, points)
         self._sweep(now)
         total = cumulative_tokens[-1] if cumulative_tokens else 0
         usable = [
@@ -141,3 +158,19 @@ class PromptCache:
             return
         self._entries = {d: e for d, e in self._entries.items() if e.expires_at > now}
         self._next_sweep = now + TTL_SECONDS["5m"]
+
+
+def _check_lengths(
+    digests: Sequence[Hashable], cumulative_tokens: Sequence[int], points: Sequence[Point]
+) -> None:
+    blocks = len(digests)
+    if len(cumulative_tokens) != blocks:
+        msg = (
+            f"There are {blocks:,} digests, but {len(cumulative_tokens):,} token counts. "
+            "Give one of each for every content block."
+        )
+        raise CachePolicyError(msg)
+    behind = [point.position for point in points if point.position > blocks]
+    if behind:
+        msg = f"A cache point stands behind block {behind[0]:,}, but there are only {blocks:,}."
+        raise CachePolicyError(msg)

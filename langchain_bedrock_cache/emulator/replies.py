@@ -6,7 +6,10 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
+
+from langchain_bedrock_cache.checks import check_number, check_text, check_type
 
 DEFAULT_TEXT = "Hello from the Bedrock emulator."
 
@@ -19,11 +22,20 @@ class ToolUse:
         name: Name of the tool.
         input: Its arguments, a JSON object.
         id: `toolUseId`; `None` lets the emulator number it.
+
+    Raises:
+        CachePolicyError: If the name is blank.
+        TypeError: If something is of another type.
     """
 
     name: str
     input: Mapping[str, Any] = field(default_factory=dict)
     id: str | None = None
+
+    def __post_init__(self) -> None:
+        check_text("name", self.name, what="the name of a tool")
+        check_type("input", self.input, Mapping, what="a dict of arguments")
+        check_type("id", self.id, (str, NoneType), what="a string, or None")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +48,10 @@ class Reply:
         reasoning: Reasoning block; none if empty.
         stop_reason: `stopReason`; `None` derives it (`tool_use` or `end_turn`).
         output_tokens: Billed output; `None` estimates it from the characters.
+
+    Raises:
+        CachePolicyError: If the output is no count of tokens.
+        TypeError: If something is of another type.
     """
 
     text: str = ""
@@ -43,6 +59,16 @@ class Reply:
     reasoning: str = ""
     stop_reason: str | None = None
     output_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        check_type("text", self.text, str, what="a string")
+        check_type("tool_uses", self.tool_uses, (list, tuple), what="a list of ToolUse")
+        for use in self.tool_uses:
+            check_type("a tool use", use, ToolUse, what="a ToolUse")
+        check_type("reasoning", self.reasoning, str, what="a string")
+        check_type("stop_reason", self.stop_reason, (str, NoneType), what="a string, or None")
+        if self.output_tokens is not None:
+            check_number("output_tokens", self.output_tokens, least=0, is_whole=True)
 
 
 Responder = Callable[[dict[str, Any]], str | Reply]
@@ -60,7 +86,13 @@ def scripted(replies: Sequence[str | Reply]) -> Responder:
     Returns:
         A responder, safe to share between threads. A request beyond the script raises
         `LookupError` in the caller: a loop that does not end should fail, not repeat.
+
+    Raises:
+        TypeError: If they are no list of replies: of a text, say, each letter would be one.
     """
+    check_type("replies", replies, (list, tuple), what="a list of texts and Replies")
+    for reply in replies:
+        check_type("a reply", reply, (str, Reply), what="a text or a Reply")
     script = tuple(replies)
     numbers = itertools.count()
     lock = threading.Lock()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.emulator.faults import Fault
 from langchain_bedrock_cache.emulator.prompt_cache import CacheOutcome
 from langchain_bedrock_cache.emulator.replies import Reply, ToolUse
@@ -55,7 +56,11 @@ def complete_reply(
         request: Decoded parameters of Converse.
         chars_per_token: Characters a token, for the output too.
         id_prefix: Start of tool-use IDs, unique among requests.
+
+    Raises:
+        TypeError: If the responder returned something else.
     """
+    check_type("what the responder returned", reply, (str, Reply), what="a text or a Reply")
     reply = Reply(text=reply) if isinstance(reply, str) else reply
     uses = [
         replace(use, id=use.id or f"{id_prefix}{number}")

@@ -11,6 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from langchain_bedrock_cache.checks import (
+    check_callable,
+    check_flag,
+    check_number,
+    check_text,
+)
 from langchain_bedrock_cache.emulator.accounting import Prefix, measure
 from langchain_bedrock_cache.emulator.cache_rules import check_cache_points, native_rules
 from langchain_bedrock_cache.emulator.calls import Arrival, Call
@@ -50,6 +56,16 @@ class Settings:
     model_arns: ModelArns
     cache_details: bool
     require_alternating_roles: bool
+
+    def __post_init__(self) -> None:
+        check_callable("clock", self.clock, what="a function that returns seconds")
+        check_callable("responder", self.responder, what="a function of a request, or None")
+        latency = self.first_byte_latency_seconds
+        check_number("first_byte_latency_seconds", latency, least=0, is_finite=True)
+        check_text("region", self.region, what="an AWS Region")
+        check_text("account", self.account, what="the ID of an AWS account")
+        check_flag("cache_details", self.cache_details)
+        check_flag("require_alternating_roles", self.require_alternating_roles)
 
 
 class Runtime:

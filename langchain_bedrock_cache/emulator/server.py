@@ -14,8 +14,10 @@ from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import Any, Self
 
+from langchain_bedrock_cache.checks import check_number, check_type
 from langchain_bedrock_cache.emulator.http import HttpRequest, HttpResponse
 
+_HIGHEST_PORT = 65_535
 _LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -33,11 +35,15 @@ class EmulatorServer:
         url: For `endpoint_url=`, without a trailing slash.
 
     Raises:
+        CachePolicyError: If `port` is no port.
+        TypeError: If `host` is no string.
         ValueError: If `host` is not a loopback address.
     """
 
     def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        check_type("host", host, str, what="a loopback address such as '127.0.0.1'")
         _check_loopback(host)
+        check_number("port", port, least=0, most=_HIGHEST_PORT, is_whole=True)
         self._server = _Server((host, port), handler)
         self.url = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
