@@ -16,23 +16,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from generated_messages import any_messages, conversations, marked, tool_calls
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from langchain_aws import ChatBedrockConverse
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-    ToolMessage,
-)
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from wire import tool
 
-from langchain_bedrock_cache import (
-    CachePlanError,
-    CachePointTransformer,
-    CachePolicy,
-    PrefixMemory,
-)
+from langchain_bedrock_cache import CachePlanError, CachePointTransformer, CachePolicy, PrefixMemory
 from langchain_bedrock_cache.converse import strip_points
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.profiles import find_profile, register_profile, unregister_profile
@@ -41,16 +32,6 @@ from langchain_bedrock_cache.runnables.messages import Conversation
 MODEL = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 # The same model, if it cached prompts of any length: points go everywhere.
 EAGER = "anthropic.claude-eager"
-
-_IMAGE = base64.b64encode(b"\x89PNG" + bytes(16)).decode()
-_PDF = base64.b64encode(b"%PDF-1.7" + bytes(64)).decode()
-_TOOL = {
-    "toolSpec": {
-        "name": "look_up",
-        "description": "Look something up.",
-        "inputSchema": {"json": {"type": "object", "properties": {}}},
-    }
-}
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +47,7 @@ def _eager_model() -> Iterator[None]:
 def _plain_chat() -> tuple[BedrockEmulator, Any]:
     emulator = BedrockEmulator(capture_requests=True)
     chat = ChatBedrockConverse(model_id=MODEL, client=emulator.client())
-    return emulator, chat.bind(toolConfig={"tools": [_TOOL]})
+    return emulator, chat.bind(toolConfig={"tools": [tool(6)]})
 
 
 def sent(messages: Sequence[Any]) -> dict[str, Any]:
@@ -90,133 +71,6 @@ def without_points(request: dict[str, Any]) -> dict[str, Any]:
 def as_json(request: dict[str, Any]) -> Any:
     """Return a request as it looks on the wire."""
     return json.loads(json.dumps(request, default=lambda raw: base64.b64encode(raw).decode()))
-
-
-_texts = st.sampled_from(["a", "b c", "line\n", "  lead", "tail  ", ".", "", " ", "\n"])
-_typed_text = _texts.map(lambda text: {"type": "text", "text": text})
-_media: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
-    [
-        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_IMAGE}"}},
-        {"type": "image", "base64": _IMAGE, "mime_type": "image/png"},
-        {
-            "type": "image",
-            "source": {"type": "base64", "media_type": "image/png", "data": _IMAGE},
-        },
-        {"type": "image", "source_type": "base64", "data": _IMAGE, "mime_type": "image/png"},
-        {"type": "file", "base64": _PDF, "mime_type": "application/pdf", "name": "p"},
-        {"type": "file", "base64": _PDF, "mime_type": "text/plain", "name": "t"},
-        {"type": "document", "document": {"name": "d", "format": "md", "source": {"text": "x"}}},
-        {"document": {"name": "n", "format": "csv", "source": {"bytes": b"a,b"}}},
-        {"type": "guard_content", "text": "guarded"},
-        {"text": "native"},
-        {"type": "non_standard", "value": {"text": "wrapped"}},
-    ]
-)
-_said: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    _typed_text,
-    st.sampled_from(
-        [
-            {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
-            {"type": "thinking", "thinking": "unsigned"},
-            {"type": "reasoning_content", "reasoning_content": {"text": "so", "signature": "c2ln"}},
-            {"type": "something_else", "value": 1},
-        ]
-    ),
-)
-
-
-def _contents(
-    blocks: st.SearchStrategy[dict[str, Any]],
-) -> st.SearchStrategy[str | list[str | dict[str, Any]]]:
-    return st.one_of(_texts, st.lists(st.one_of(_texts, blocks), max_size=4))
-
-
-def _calls(count: int) -> list[Any]:
-    return [
-        {"name": "look_up", "args": {"search_term": n}, "id": f"call-{n}", "type": "tool_call"}
-        for n in range(count)
-    ]
-
-
-@st.composite
-def _answers(draw: st.DrawFn) -> AIMessage:
-    """An assistant message: tool calls in its content, beside it, or both; any provider."""
-    content = draw(_contents(_said))
-    calls = _calls(draw(st.integers(0, 2)))
-    in_content = draw(st.booleans())
-    if isinstance(content, list) and calls and in_content:
-        content = [
-            *content,
-            {"type": "tool_use", "id": "call-0", "name": "look_up", "input": {"search_term": 0}},
-        ]
-    provider = draw(st.sampled_from([None, "bedrock_converse", "openai", "anthropic"]))
-    metadata: dict[str, Any] = {"model_provider": provider} if provider else {}
-    if isinstance(content, str) and draw(st.integers(0, 4)) == 0:
-        content = [{"type": "text", "text": content}]
-        metadata = {"model_provider": "bedrock_converse", "output_version": "v1"}
-    return AIMessage(content, tool_calls=calls, response_metadata=metadata)
-
-
-_systems = st.builds(SystemMessage, _contents(_typed_text))
-_messages: st.SearchStrategy[list[BaseMessage]] = st.lists(
-    st.one_of(
-        _systems,
-        st.builds(HumanMessage, _contents(st.one_of(_typed_text, _media))),
-        _answers(),
-        st.builds(
-            ToolMessage,
-            _contents(st.one_of(_typed_text, _media.filter(lambda b: "text" not in b))),
-            tool_call_id=st.sampled_from(["call-0", "call-1"]),
-            status=st.sampled_from(["success", "error"]),
-        ),
-    ),
-    min_size=1,
-    max_size=6,
-)
-_points = st.sampled_from(
-    [
-        {"cachePoint": {"type": "default"}},
-        {"cachePoint": {"type": "default", "ttl": "1h"}},
-        {"type": "non_standard", "value": {"cachePoint": {"type": "default"}}},
-    ]
-)
-_controls = st.sampled_from([{"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}])
-
-
-@st.composite
-def _conversations(draw: st.DrawFn) -> list[BaseMessage]:
-    """Messages that Bedrock takes: turns alternate, and tool calls have results."""
-    user = _contents(st.one_of(_typed_text, _media)).map(HumanMessage)
-    messages: list[BaseMessage] = [*draw(st.lists(_systems, max_size=2))]
-    messages += [HumanMessage("Hello."), *draw(st.lists(user, max_size=2))]
-    for _ in range(draw(st.integers(0, 3))):
-        answer = draw(_answers())
-        messages += [answer]
-        messages += [
-            ToolMessage(draw(_contents(_typed_text)), tool_call_id=str(call["id"]))
-            for call in answer.tool_calls
-        ]
-        messages += [HumanMessage("Go on."), *draw(st.lists(user, max_size=2))]
-    return messages
-
-
-@st.composite
-def _marked(draw: st.DrawFn, messages: list[BaseMessage]) -> list[BaseMessage]:
-    """Return messages with up to three marks anywhere in their lists of blocks, legal or not.
-
-    Except in v1 content: langchain-aws itself cannot read a point there.
-    """
-    marked = [m for m in messages if m.response_metadata.get("output_version") != "v1"]
-    lists = [m.content for m in marked if isinstance(m.content, list) and m.content]
-    for _ in range(draw(st.integers(1, 3)) if lists else 0):
-        content = draw(st.sampled_from(lists))
-        index = draw(st.integers(0, len(content) - 1))
-        block = content[index]
-        if isinstance(block, dict) and "type" in block and draw(st.booleans()):
-            content[index] = {**block, "cache_control": draw(_controls)}
-        else:
-            content.insert(index + draw(st.integers(0, 1)), draw(_points))
-    return messages
 
 
 def eager_transformer() -> CachePointTransformer:
@@ -249,7 +103,7 @@ _property = settings(
 
 
 def _answer(content: Any, *, calls: int = 1, **metadata: Any) -> AIMessage:
-    return AIMessage(content, tool_calls=_calls(calls), response_metadata=metadata)
+    return AIMessage(content, tool_calls=tool_calls(calls), response_metadata=metadata)
 
 
 SUBTLE: dict[str, list[BaseMessage]] = {
@@ -357,7 +211,7 @@ def test_answers_that_are_translated_hold_no_points() -> None:
 
 
 @_property
-@given(messages=_messages, data=st.data())
+@given(messages=any_messages, data=st.data())
 def test_points_at_any_slot_change_no_other_block(
     messages: list[BaseMessage], data: st.DataObject
 ) -> None:
@@ -375,7 +229,7 @@ def test_points_at_any_slot_change_no_other_block(
 
 
 @_property
-@given(messages=st.one_of(_conversations(), _messages))
+@given(messages=st.one_of(conversations(), any_messages))
 def test_every_request_is_sent_as_without_the_transformer(messages: list[BaseMessage]) -> None:
     """A transformer adds points, at most three beside the tools, and changes nothing else."""
     plain = sent(messages)
@@ -387,7 +241,7 @@ def test_every_request_is_sent_as_without_the_transformer(messages: list[BaseMes
 
 
 @_property
-@given(messages=_conversations().flatmap(_marked))
+@given(messages=conversations().flatmap(marked))
 def test_marks_change_no_block_either(messages: list[BaseMessage]) -> None:
     """Messages with marks are sent like the same messages with the marks ignored, or left out.
 
@@ -408,7 +262,7 @@ def _unmarked(message: BaseMessage) -> BaseMessage:
 
 
 @_property
-@given(messages=_conversations().flatmap(_marked))
+@given(messages=conversations().flatmap(marked))
 def test_bedrock_never_refuses_a_point(messages: list[BaseMessage]) -> None:
     """Points and marks end up where Bedrock accepts them, whatever the messages are."""
     request = sent(transformed(eager_transformer(), messages))
@@ -417,7 +271,7 @@ def test_bedrock_never_refuses_a_point(messages: list[BaseMessage]) -> None:
 
 
 @_property
-@given(messages=st.one_of(_conversations(), _messages).flatmap(_marked))
+@given(messages=st.one_of(conversations(), any_messages).flatmap(marked))
 def test_the_input_is_not_modified(messages: list[BaseMessage]) -> None:
     """Neither the list of messages nor a message or block in it is modified."""
     before = copy.deepcopy(messages)
@@ -430,7 +284,7 @@ def test_the_input_is_not_modified(messages: list[BaseMessage]) -> None:
 
 
 @_property
-@given(messages=_conversations().flatmap(_marked))
+@given(messages=conversations().flatmap(marked))
 def test_transforming_twice_is_transforming_once(messages: list[BaseMessage]) -> None:
     """A second transformer passes the messages of the first one on, and counts no request."""
     transformer = eager_transformer()
