@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import get_config_list, run_in_executor
 from typing_extensions import override
 
-from langchain_bedrock_cache.batch_context import RequestRead, current_batch, reading_only
+from langchain_bedrock_cache.batch_context import RequestRead, batch_of, reading_only
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.shared_prefixes import SharedPrefixes, leaders_first
 
@@ -47,16 +47,13 @@ class BatchedChat(BaseChatModel):
             The answers, in the order of the inputs.
         """
         shared, order = self._group(inputs, kwargs)
-        token = current_batch.set(shared)
-        try:
+        with batch_of(shared):
             answers = super().batch(
                 [inputs[n] for n in order],
                 _in_order(config, order),
                 return_exceptions=return_exceptions,
                 **kwargs,
             )
-        finally:
-            current_batch.reset(token)
         return _restored(answers, order)
 
     @override
@@ -68,28 +65,15 @@ class BatchedChat(BaseChatModel):
         return_exceptions: Any = False,
         **kwargs: Any,
     ) -> list[Any]:
-        """Run many inputs at once; what several of them share is written to the cache once.
-
-        Args:
-            inputs: As for `ainvoke`.
-            config: One for all, or one per input. `max_concurrency` limits calls at once.
-            return_exceptions: Whether to return exceptions in place of answers.
-            kwargs: As for `ainvoke`.
-
-        Returns:
-            The answers, in the order of the inputs.
-        """
+        """Do what `batch` does, without blocking the event loop; arguments as there."""
         shared, order = await run_in_executor(None, self._group, inputs, kwargs)
-        token = current_batch.set(shared)
-        try:
+        with batch_of(shared):
             answers = await super().abatch(
                 [inputs[n] for n in order],
                 _in_order(config, order),
                 return_exceptions=return_exceptions,
                 **kwargs,
             )
-        finally:
-            current_batch.reset(token)
         return _restored(answers, order)
 
     @override
@@ -108,11 +92,8 @@ class BatchedChat(BaseChatModel):
             [inputs[n] for n in order], _in_order(config, order), **kwargs
         )
         # All calls are started, and inherit the variable, before the first answer comes.
-        token = current_batch.set(shared)
-        try:
+        with batch_of(shared):
             first = next(answers, None)
-        finally:
-            current_batch.reset(token)
         if first is not None:
             yield order[first[0]], first[1]
         for index, answer in answers:
@@ -122,22 +103,13 @@ class BatchedChat(BaseChatModel):
     async def abatch_as_completed(
         self, inputs: Sequence[Any], config: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        """Run many inputs at once, and yield index and answer of each as it comes.
-
-        Args:
-            inputs: As for `ainvoke`.
-            config: As for `batch`.
-            kwargs: As for `batch`.
-        """
+        """Do what `batch_as_completed` does, without blocking the event loop."""
         shared, order = await run_in_executor(None, self._group, inputs, kwargs)
         answers = super().abatch_as_completed(
             [inputs[n] for n in order], _in_order(config, order), **kwargs
         )
-        token = current_batch.set(shared)
-        try:
+        with batch_of(shared):
             first = await anext(answers, None)
-        finally:
-            current_batch.reset(token)
         if first is not None:
             yield order[first[0]], first[1]
         async for index, answer in answers:

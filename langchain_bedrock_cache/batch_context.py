@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from langchain_bedrock_cache.prefix import Prefix
@@ -15,6 +17,20 @@ current_batch: ContextVar[SharedPrefixes | None] = ContextVar("current_batch", d
 
 reading_only: ContextVar[bool] = ContextVar("reading_only", default=False)
 """Whether the client is to raise `RequestRead` instead of sending, for a look at the request."""
+
+
+@contextmanager
+def batch_of(shared: SharedPrefixes | None) -> Iterator[None]:
+    """Make the calls that begin in a `with` block those of one batch.
+
+    Args:
+        shared: What their requests share; `None` for calls that are no batch.
+    """
+    token = current_batch.set(shared)
+    try:
+        yield
+    finally:
+        current_batch.reset(token)
 
 
 class RequestRead(BaseException):  # not an error: nothing on the way may catch it

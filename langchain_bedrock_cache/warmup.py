@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableBinding
 from langchain_core.runnables.config import run_in_executor
 
-from langchain_bedrock_cache.batch_context import current_batch
+from langchain_bedrock_cache.batch_context import batch_of
 from langchain_bedrock_cache.chat_models import ChatBedrockCached
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import CacheTTL
@@ -39,11 +39,8 @@ class WarmUp:
 
     def send(self) -> CacheUsage:
         """Make the call, and return what it read and wrote."""
-        token = current_batch.set(self.shared)
-        try:
+        with batch_of(self.shared):
             answer = self.model.invoke(self.messages, {"callbacks": []}, **self.settings)
-        finally:
-            current_batch.reset(token)
         metadata = answer.response_metadata.get("ResponseMetadata") or {}
         return CacheUsage.from_converse(metadata.get("ConverseUsage") or {})
 
