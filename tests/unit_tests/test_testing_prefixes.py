@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import NoCredentialsError
-from hypothesis import given
-from hypothesis import strategies as st
-from langchain.agents import create_agent
-from langchain_aws import ChatBedrockConverse
-from langchain_core.language_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel
-from langchain_core.tools import tool
-from langgraph.checkpoint.memory import InMemorySaver
-from wire import CLAUDE, words
+from prefix_chains import MODELS, QUESTIONS, RULES, broken, chain, model
+from wire import words
 
-from langchain_bedrock_cache import CachePointTransformer, ChatBedrockCached
-from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse
-from langchain_bedrock_cache.exceptions import CachePolicyError
-from langchain_bedrock_cache.testing import (
-    aassert_prefix_stable,
-    assert_prefix_stable,
-    emulated_bedrock,
-)
-from langchain_bedrock_cache.testing.moments import find_moment
-
-RULES = "Rule: answer with patience, and in whole sentences.\n" * 150
-QUESTIONS = ["May I bring a dog?", "And a cat?"]
-MODELS: dict[str, Callable[..., Any]] = {"plain": ChatBedrockConverse, "cached": ChatBedrockCached}
-
-
-def model(kind: str = "plain", **settings: Any) -> Any:
-    """Return a model as an application makes it: with a Region, and no client or credentials."""
-    return MODELS[kind](model=CLAUDE, region_name="eu-west-1", **settings)
-
-
-def chain(system: Callable[[], str], *, kind: str = "plain") -> Any:
-    """Return a chain whose system prompt is made anew for each call."""
-    return RunnableLambda(lambda q: [("system", system()), ("human", q)]) | model(kind)
-
-
-def broken(runnable: Any, inputs: Sequence[Any] = QUESTIONS, **options: Any) -> str:
-    """Return what is said about a chain that does not pass."""
-    with pytest.raises(AssertionError) as raised:
-        assert_prefix_stable(runnable, inputs, **options)
-    return str(raised.value)
+from langchain_bedrock_cache import CachePointTransformer
+from langchain_bedrock_cache.testing import assert_prefix_stable
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -72,12 +36,6 @@ def test_the_transformer_is_seen_through() -> None:
     prompt = ChatPromptTemplate([("system", RULES), ("human", "{question}")])
     runnable = prompt | CachePointTransformer() | model()
     assert_prefix_stable(runnable, [{"question": q} for q in [*QUESTIONS, *QUESTIONS]])
-
-
-def _shuffled() -> str:
-    fields = [f'"field{n}": {n}' for n in range(30)]
-    random.shuffle(fields)
-    return "{" + ", ".join(fields) + "}" + RULES
 
 
 _numbers = itertools.count(1_000)
@@ -150,41 +108,6 @@ def test_a_date_is_seen_to_change_by_who_travels() -> None:
     assert_prefix_stable(today, QUESTIONS, travel=_at, apart=timedelta(0))
 
 
-def _tools(count: int = 3) -> list[Any]:
-    @tool
-    def add(a: int, b: int) -> int:
-        """Add two numbers."""
-        return a + b
-
-    @tool
-    def multiply(a: int, b: int) -> int:
-        """Multiply two numbers."""
-        return a * b
-
-    @tool
-    def divide(a: int, b: int) -> float:
-        """Divide two numbers."""
-        return a / b
-
-    return [add, multiply, divide][:count]
-
-
-def test_tools_that_change_their_order() -> None:
-    """Tools bound in another order are named as such, with the place where it begins."""
-    orders = itertools.cycle([_tools(), _tools()[::-1]])
-    runnable = RunnableLambda(lambda q: model().bind_tools(next(orders)).invoke(q))
-    said = broken(runnable)
-    assert "tools[0] (the order of the tools)" in said
-    assert "in the same order" in said
-
-
-def test_tools_that_come_and_go() -> None:
-    """A tool that is missing in some calls is named as such."""
-    counts = itertools.cycle([3, 2])
-    runnable = RunnableLambda(lambda q: model().bind_tools(_tools(next(counts))).invoke(q))
-    assert "tools[2] (a tool that is missing)" in broken(runnable)
-
-
 def test_settings_that_change() -> None:
     """Another model or thinking budget makes another prefix, though no text differs."""
     models = itertools.cycle([model(), model().bind(model_id="us.anthropic.claude-sonnet-5")])
@@ -198,85 +121,6 @@ def test_settings_that_change() -> None:
         )
 
     assert "thinking (other thinking settings)" in broken(RunnableLambda(think))
-
-
-def _calls(*names: str) -> list[str | Reply]:
-    uses: list[str | Reply] = [
-        Reply(tool_uses=[ToolUse(name=name, input={"a": 6, "b": 3})]) for name in names
-    ]
-    return [*uses, "Done."]
-
-
-def test_an_agent_passes() -> None:
-    """Every call of a tool loop goes on where the last one ended, in all runs."""
-    agent = create_agent(model("cached"), _tools(), system_prompt=RULES)
-    inputs = [{"messages": [("human", question)]} for question in QUESTIONS]
-    with emulated_bedrock() as bedrock:
-        bedrock.answer_with(_calls("add", "divide") * 2 + _calls("add", "divide"))
-        found = assert_prefix_stable(agent, inputs)
-    assert (found.runs, found.calls) == (3, 9)
-
-
-def test_an_agent_with_the_time_in_its_prompt() -> None:
-    """A prompt that is made anew within a tool loop is found between two calls of one run."""
-    clock = itertools.count()
-
-    def loop(question: str) -> Any:
-        messages: list[Any] = [HumanMessage(question)]
-        while True:
-            system = ("system", f"{RULES} It is {next(clock)} o'clock.")
-            answer = model().bind_tools(_tools()).invoke([system, *messages])
-            messages.append(answer)
-            if not answer.tool_calls:
-                return answer
-            calls = answer.tool_calls
-            messages += [_tools()[0].invoke(call) for call in calls]
-
-    emulator = BedrockEmulator(responder=_looping(("add", "add")))
-    said = broken(RunnableLambda(loop), emulator=emulator)
-    assert "(3 runs, 9 calls)" in said
-    assert "system[0], character" in said
-
-
-def _looping(names: Sequence[str]) -> Callable[[dict[str, Any]], str | Reply]:
-    """Return a model that uses these tools one after the other, whatever is asked."""
-
-    def respond(request: dict[str, Any]) -> str | Reply:
-        used = sum("toolResult" in b for m in request["messages"] for b in m["content"])
-        return _calls(*names)[used]
-
-    return respond
-
-
-def _conversation(cut: Callable[[list[Any]], list[Any]]) -> Any:
-    """Return a chain with a history of its own, which it cuts before each call."""
-    history: list[Any] = []
-
-    def turn(question: str) -> Any:
-        history.append(HumanMessage(f"{question} {words(40, question[:5])}"))
-        answer = model().invoke([("system", RULES), *cut(history)])
-        history.append(AIMessage(f"{answer.content} {len(history)}"))
-        return answer
-
-    return RunnableLambda(turn)
-
-
-def test_a_conversation_passes() -> None:
-    """Turns of one conversation, given one after the other, each add to the last."""
-    assert_prefix_stable(_conversation(lambda history: history), [*QUESTIONS, "Why?", "Really?"])
-
-
-def test_a_trimmed_history() -> None:
-    """A history that loses its beginning is found, and may be left out of the judgement."""
-
-    def trim(history: list[Any]) -> list[Any]:
-        return history[-3:]
-
-    inputs = [*QUESTIONS, "And how many of them?", "Why is that so?"]
-    said = broken(_conversation(trim), inputs)
-    assert "messages[0][0] (messages dropped from the beginning of the history)" in said
-    assert "cut it seldom" in said
-    assert_prefix_stable(_conversation(trim), inputs, through="system")
 
 
 def test_the_same_input_makes_the_same_prompt() -> None:
@@ -313,126 +157,6 @@ def test_branches_are_compared_each_with_its_own() -> None:
     }
     found = assert_prefix_stable(RunnableParallel(**branches), [{"q": q} for q in QUESTIONS])
     assert found.calls == 9
-
-
-def test_functions_of_boto3_are_chains_too() -> None:
-    """Code without LangChain is judged as well, and may change its own lists meanwhile."""
-    client = BedrockEmulator().client()
-    messages: list[Any] = []
-
-    def ask(question: str) -> None:
-        messages.append({"role": "user", "content": [{"text": question}]})
-        system: Any = [{"text": RULES}, {"cachePoint": {"type": "default"}}]
-        answer = client.converse(modelId=CLAUDE, system=system, messages=messages)
-        messages.append(answer["output"]["message"])
-
-    assert assert_prefix_stable(ask, QUESTIONS).calls == 3
-
-
-def test_claude_on_invoke_model_is_judged_too() -> None:
-    """Bodies of InvokeModel are compared like Converse requests."""
-    client = BedrockEmulator().client()
-
-    def ask(question: str, system: str = RULES) -> None:
-        body = {
-            "anthropic_version": "bedrock-2023-05-31",
-            "max_tokens": 100,
-            "system": system,
-            "messages": [{"role": "user", "content": question}],
-        }
-        client.invoke_model(modelId=CLAUDE, body=json.dumps(body))
-
-    assert assert_prefix_stable(ask, QUESTIONS).shared_tokens == 2_600
-    said = broken(lambda question: ask(question, f"{uuid.uuid4()} {RULES}"))
-    assert "system[0], character 0 (an identifier, perhaps)" in said
-
-
-def test_a_checkpointed_agent() -> None:
-    """An agent that keeps its conversations itself goes on with them in each run, and passes."""
-    agent = create_agent(model("cached"), [], system_prompt=RULES, checkpointer=InMemorySaver())
-    inputs = [{"messages": [("human", question)]} for question in QUESTIONS]
-    config = {"configurable": {"thread_id": "one"}}
-    found = assert_prefix_stable(agent, inputs, config=config)
-    assert (found.runs, found.calls) == (3, 3)
-
-
-async def test_async_chains() -> None:
-    """The async twin says the same, of chains and of functions."""
-    await aassert_prefix_stable(chain(lambda: RULES), QUESTIONS)
-    with pytest.raises(AssertionError, match="identifier"):
-        await aassert_prefix_stable(chain(lambda: f"{uuid.uuid4()} {RULES}"), QUESTIONS)
-    stable = chain(lambda: RULES)
-
-    async def ask(question: str) -> Any:
-        return await stable.ainvoke(question)
-
-    assert (await aassert_prefix_stable(ask, QUESTIONS)).calls == 3
-
-
-def test_a_chain_that_does_not_call_bedrock_fails() -> None:
-    """An assertion about nothing is no success."""
-    fake = GenericFakeChatModel(messages=iter([AIMessage("Yes.")] * 9))
-    assert "no chat call to Bedrock" in broken(fake)
-
-
-def test_errors_of_the_chain_are_its_own() -> None:
-    """What the chain raises comes through as it is, and nothing stays patched."""
-
-    def fail(_question: str) -> None:
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        assert_prefix_stable(fail, QUESTIONS)
-    with pytest.raises(NoCredentialsError):
-        model().invoke("Hi")
-
-
-@pytest.mark.parametrize(
-    "options", [{"inputs": []}, {"inputs": QUESTIONS, "through": "everything"}]
-)
-def test_wrong_arguments(options: dict[str, Any]) -> None:
-    """No inputs and an unknown extent are said before anything runs."""
-    with pytest.raises(CachePolicyError):
-        assert_prefix_stable(lambda _q: None, **options)
-
-
-def test_a_single_input_need_not_be_in_a_list() -> None:
-    """A text or a dict is one input, not a sequence of characters or keys."""
-    assert assert_prefix_stable(chain(lambda: RULES), "A dog?").runs == 2
-    prompt = ChatPromptTemplate([("system", RULES), ("human", "{q}")])
-    given: Any = {"q": "A dog?"}
-    assert assert_prefix_stable(prompt | model(), given).runs == 2
-
-
-ZONES = st.integers(-48, 56).map(lambda quarters: timedelta(minutes=15 * quarters))
-MOMENTS = st.datetimes(datetime(2025, 1, 3), datetime(2030, 1, 1))  # noqa: DTZ001 - zone is added
-FORMATS = (
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M:%SZ",
-    "%A, %d %B %Y, %H:%M",
-    "%c",
-    "%x %X",
-    "%b %d %H:%M",
-)
-
-
-@given(moment=MOMENTS, zone=ZONES, form=st.sampled_from(FORMATS))
-def test_the_present_is_found_in_any_zone(moment: datetime, zone: timedelta, form: str) -> None:
-    """Whatever format and zone a prompt tells the time in, it is found where it stands."""
-    now = moment.replace(tzinfo=UTC)
-    said = (now + zone).strftime(form)
-    offset = find_moment(f"It is {said}. Be kind.", now)
-    assert offset is not None
-    assert 6 <= offset < 6 + len(said)
-
-
-@given(moment=MOMENTS)
-def test_a_date_and_other_numbers_are_no_moment(moment: datetime) -> None:
-    """Dates alone, opening hours, amounts and other years are left alone."""
-    now = moment.replace(tzinfo=UTC)
-    for text in (f"Today is {now:%Y-%m-%d}.", "Open 08:00 to 20:15 all year, for 1234567890 EUR."):
-        assert find_moment(text, now) is None
-    assert find_moment(f"On 1999-01-01 at {now:%H:%M}.", now) is None
 
 
 def test_the_message_is_data_enough() -> None:
