@@ -10,9 +10,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import pytest
+from serverless.lease_questions import MODEL, answering_model
 from step_functions import ANSWER, DOCUMENTS, RUN, RUNS, LocalStates, local_states
 
-from langchain_bedrock_cache import CachePolicy, ChatBedrockCached, PrefixMemory
+from langchain_bedrock_cache import PrefixMemory
 from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.pricing import price_of
@@ -23,7 +24,6 @@ from langchain_bedrock_cache.serverless import (
 )
 from langchain_bedrock_cache.usage import CacheUsage
 
-MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 MODES: tuple[Literal["inline", "distributed"], ...] = ("inline", "distributed")
 
 
@@ -32,14 +32,7 @@ def states(
     monkeypatch: pytest.MonkeyPatch, emulator: BedrockEmulator, clock: SimulatedClock
 ) -> Iterator[LocalStates]:
     """Both functions, on the emulator."""
-    client = emulator.client()
-    model = ChatBedrockCached(
-        model_id=MODEL,
-        client=client,
-        bedrock_client=client,
-        cache_policy=CachePolicy(sections=()),
-        prefix_memory=PrefixMemory(clock=clock),
-    )
+    model = answering_model(emulator, PrefixMemory(clock=clock))
     with local_states(monkeypatch) as local:
         local.functions["answer"] = create_handler(model, s3_client=local.s3)
         local.functions["run"] = create_run_handler(s3_client=local.s3)
