@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import RunnableConfig
 
@@ -19,9 +18,9 @@ from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWar
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
 from langchain_bedrock_cache.rag.blocks import documents_to_blocks
-from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Shelf
+from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Request, Shelf
 from langchain_bedrock_cache.rag.recovery import RecoveringModel
-from langchain_bedrock_cache.rag.warming import warming_pays, waves
+from langchain_bedrock_cache.rag.warming import warming_pays, waves, why_nothing
 from langchain_bedrock_cache.usage import CacheUsage
 
 if TYPE_CHECKING:
@@ -86,11 +85,10 @@ class CachedDocuments:
         self._template = template
         self._citations = citations
         self._layout = Layout(instructions=instructions, ttl=ttl, points=points)
-        self._clock = clock or (memory.clock if memory is not None else time.time)
-        self._calls = RecoveringModel(model, clock=self._clock)
+        clock = clock or (memory.clock if memory is not None else time.time)
+        self._calls = RecoveringModel(model, clock=clock)
         self._prices = price_multipliers(model.model_id, base_model=model.base_model_id)
-        self._shelf = Shelf()
-        self._lock = threading.Lock()
+        self._shelf = Shelf(self._layout, clock=clock)
 
     def __len__(self) -> int:
         """Count the documents."""
@@ -123,8 +121,7 @@ class CachedDocuments:
         if not blocks:
             msg = f"Document {document_id!r} is blank."
             raise ValueError(msg)
-        with self._lock:
-            self._shelf.put(document_id, blocks)
+        self._shelf.put(document_id, blocks)
 
     def seconds_left(self, document_ids: DocumentIds) -> float:
         """Return for how long the documents, asked about together, stay cached, in seconds.
@@ -139,8 +136,7 @@ class CachedDocuments:
         Raises:
             UnknownDocumentError: If one of them was not added.
         """
-        with self._lock:
-            return self._shelf.seconds_left(self._shelf.resolve(document_ids), self._clock())
+        return self._shelf.seconds_left(document_ids)
 
     def ask(
         self, document_ids: DocumentIds, question: str, *, config: RunnableConfig | None = None
@@ -161,7 +157,7 @@ class CachedDocuments:
         """
         ids, messages = self._request(document_ids, question)
         answer = self._calls.invoke(messages, config)
-        self._observe(ids, answer)
+        self._shelf.observe(ids, answer)
         return answer
 
     async def aask(
@@ -170,7 +166,7 @@ class CachedDocuments:
         """Do the same as `ask`."""
         ids, messages = self._request(document_ids, question)
         answer = await self._calls.ainvoke(messages, config)
-        self._observe(ids, answer)
+        self._shelf.observe(ids, answer)
         return answer
 
     def stream(
@@ -179,7 +175,7 @@ class CachedDocuments:
         """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
         ids, messages = self._request(document_ids, question)
         for chunk in self._calls.stream(messages, config):
-            self._observe(ids, chunk)
+            self._shelf.observe(ids, chunk)
             yield chunk
 
     async def astream(
@@ -188,7 +184,7 @@ class CachedDocuments:
         """Ask a question, and yield the answer in chunks; arguments and errors as in `ask`."""
         ids, messages = self._request(document_ids, question)
         async for chunk in self._calls.astream(messages, config):
-            self._observe(ids, chunk)
+            self._shelf.observe(ids, chunk)
             yield chunk
 
     def batch(
@@ -213,9 +209,7 @@ class CachedDocuments:
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
             replies = self._calls.batch([requests[i][1] for i in wave], config)
-            for i, reply in zip(wave, replies, strict=True):
-                self._observe(requests[i][0], reply)
-                answers[i] = reply
+            answers |= self._observe_wave(wave, requests, replies)
         return [answers[i] for i in range(len(requests))]
 
     async def abatch(
@@ -229,9 +223,7 @@ class CachedDocuments:
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
             replies = await self._calls.abatch([requests[i][1] for i in wave], config)
-            for i, reply in zip(wave, replies, strict=True):
-                self._observe(requests[i][0], reply)
-                answers[i] = reply
+            answers |= self._observe_wave(wave, requests, replies)
         return [answers[i] for i in range(len(requests))]
 
     def warm(
@@ -253,7 +245,7 @@ class CachedDocuments:
         """
         ids, messages = self._request(document_ids, _WARM_UP)
         answer = self._calls.invoke(messages, config, **self._minimal())
-        return self._checked(self._observe(ids, answer))
+        return self._checked(self._shelf.observe(ids, answer))
 
     async def awarm(
         self, document_ids: DocumentIds, *, config: RunnableConfig | None = None
@@ -261,7 +253,7 @@ class CachedDocuments:
         """Do the same as `warm`."""
         ids, messages = self._request(document_ids, _WARM_UP)
         answer = await self._calls.ainvoke(messages, config, **self._minimal())
-        return self._checked(self._observe(ids, answer))
+        return self._checked(self._shelf.observe(ids, answer))
 
     def should_warm(self, document_ids: DocumentIds, *, expected_questions: float) -> bool:
         """Return whether `warm` pays now, see `warming_pays`.
@@ -317,26 +309,21 @@ class CachedDocuments:
             return await self.awarm(document_ids, config=config)
         return None
 
-    def _request(
-        self, document_ids: DocumentIds, question: str
-    ) -> tuple[tuple[str, ...], list[BaseMessage]]:
+    def _request(self, document_ids: DocumentIds, question: str) -> Request:
         check_text("question", question, what="a string")
-        with self._lock:
-            ids = self._shelf.resolve(document_ids)
-            return ids, self._layout.messages(self._shelf.blocks(ids), question)
+        return self._shelf.request(document_ids, question)
 
-    def _waves(self, requests: Sequence[tuple[tuple[str, ...], Any]]) -> Iterator[list[int]]:
-        with self._lock:
-            cached = self._shelf.all_cached(self._clock())
-        return waves([ids for ids, _ in requests], cached)
+    def _waves(self, requests: Sequence[Request]) -> Iterator[list[int]]:
+        return waves([ids for ids, _ in requests], self._shelf.all_cached())
 
-    def _observe(self, ids: tuple[str, ...], answer: AIMessage) -> CacheUsage:
-        """Take in what an answer says of the cache; streams say it once, near the end."""
-        usage = CacheUsage.from_usage_metadata(answer.usage_metadata)
-        if usage.cache_read_tokens or usage.cache_write_tokens:
-            with self._lock:
-                self._shelf.cached(ids, self._layout, self._clock())
-        return usage
+    def _observe_wave(
+        self, wave: Sequence[int], requests: Sequence[Request], replies: Sequence[AIMessage]
+    ) -> dict[int, AIMessage]:
+        """Take in the answers of a wave, and return them by the numbers of their requests."""
+        answers = dict(zip(wave, replies, strict=True))
+        for i, answer in answers.items():
+            self._shelf.observe(requests[i][0], answer)
+        return answers
 
     def _minimal(self) -> dict[str, Any]:
         fields = self._model.additional_model_request_fields or {}
@@ -344,18 +331,11 @@ class CachedDocuments:
 
     def _checked(self, usage: CacheUsage) -> CacheUsage:
         if not usage.cache_read_tokens and not usage.cache_write_tokens:
-            warnings.warn(self._why_nothing(usage), CacheSkippedWarning, stacklevel=3)
+            reason = why_nothing(
+                usage,
+                self._model.model_id,
+                base_model=self._model.base_model_id,
+                is_refused=self._calls.is_refused,
+            )
+            warnings.warn(f"Nothing was cached: {reason}", CacheSkippedWarning, stacklevel=3)
         return usage
-
-    def _why_nothing(self, usage: CacheUsage) -> str:
-        model_id = self._model.model_id
-        profile = find_profile(model_id, base_model=self._model.base_model_id)
-        if profile is None or not profile.supports_caching:
-            return f"Nothing was cached: {model_id} takes no cache points here."
-        if self._calls.is_refused:
-            return f"Nothing was cached: Bedrock refused a cache point for {model_id} lately."
-        return (
-            f"Nothing was cached: {usage.input_tokens} tokens were sent, and {model_id} caches "
-            f"from {profile.min_tokens_per_cache_point} on. Ask about several documents together, "
-            "or do without warming."
-        )

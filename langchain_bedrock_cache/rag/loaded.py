@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 from langchain_bedrock_cache.runnables.marks import new_point
+from langchain_bedrock_cache.usage import CacheUsage
 
 DocumentIds = str | Iterable[str]
 """One document, or several to be sent together."""
+
+Request = tuple[tuple[str, ...], list[BaseMessage]]
+"""IDs of its documents, each once and in the order they were added; messages."""
 
 Blocks = Sequence[Mapping[str, Any]]
 
@@ -70,11 +75,19 @@ class Layout:
 
 
 class Shelf:
-    """Documents by ID, and until when they are cached. Not safe between threads by itself."""
+    """Documents by ID, and until when they are cached. Safe to use from many threads.
 
-    def __init__(self) -> None:
+    Args:
+        layout: How their requests are built.
+        clock: Seconds.
+    """
+
+    def __init__(self, layout: Layout, *, clock: Callable[[], float]) -> None:
+        self._layout = layout
+        self._clock = clock
         self._blocks: dict[str, Blocks] = {}
         self._cached_until: dict[tuple[str, ...], float] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Count the documents."""
@@ -89,19 +102,57 @@ class Shelf:
 
     def put(self, document_id: str, blocks: Blocks) -> None:
         """Add a document, or replace it; another text is not cached yet."""
-        if self._blocks.get(document_id) == blocks:
-            return
-        self._blocks[document_id] = blocks
-        for ids in [ids for ids in self._cached_until if document_id in ids]:
-            del self._cached_until[ids]
+        with self._lock:
+            if self._blocks.get(document_id) == blocks:
+                return
+            self._blocks[document_id] = blocks
+            for ids in [ids for ids in self._cached_until if document_id in ids]:
+                del self._cached_until[ids]
 
-    def resolve(self, document_ids: DocumentIds) -> tuple[str, ...]:
-        """Return IDs as they are sent: each once, in the order the documents were added.
+    def request(self, document_ids: DocumentIds, question: str) -> Request:
+        """Return a question as it is sent.
+
+        Raises:
+            UnknownDocumentError: If one of the documents was not added.
+            ValueError: If there are none.
+        """
+        with self._lock:
+            ids = self._resolve(document_ids)
+            return ids, self._layout.messages([self._blocks[one] for one in ids], question)
+
+    def observe(self, ids: tuple[str, ...], answer: AIMessage) -> CacheUsage:
+        """Take in what an answer says of the cache; streams say it once, near the end.
+
+        Args:
+            ids: Of the request.
+            answer: Or a chunk of it.
+        """
+        usage = CacheUsage.from_usage_metadata(answer.usage_metadata)
+        if usage.cache_read_tokens or usage.cache_write_tokens:
+            with self._lock:
+                until = self._clock() + TTL_SECONDS[self._layout.ttl]
+                self._cached_until |= {ids[:end]: until for end in self._layout.ends(len(ids))}
+        return usage
+
+    def seconds_left(self, document_ids: DocumentIds) -> float:
+        """Return for how long the documents, sent together, are still cached; 0.0 if not.
 
         Raises:
             UnknownDocumentError: If one of them was not added.
             ValueError: If there are none.
         """
+        with self._lock:
+            now = self._clock()
+            return max(0.0, self._cached_until.get(self._resolve(document_ids), now) - now)
+
+    def all_cached(self) -> frozenset[tuple[str, ...]]:
+        """Return the combinations that are cached."""
+        with self._lock:
+            now = self._clock()
+            return frozenset(ids for ids, until in self._cached_until.items() if until > now)
+
+    def _resolve(self, document_ids: DocumentIds) -> tuple[str, ...]:
+        """Return IDs as they are sent: each once, in the order the documents were added."""
         wanted = {document_ids} if isinstance(document_ids, str) else {*document_ids}
         for document_id in sorted(wanted - self._blocks.keys(), key=str):
             known = f"{len(self)} document{'' if len(self) == 1 else 's'}"
@@ -111,20 +162,3 @@ class Shelf:
             msg = "Name at least one document."
             raise ValueError(msg)
         return tuple(document_id for document_id in self._blocks if document_id in wanted)
-
-    def blocks(self, ids: Iterable[str]) -> list[Blocks]:
-        """Return the blocks of each document."""
-        return [self._blocks[document_id] for document_id in ids]
-
-    def cached(self, ids: tuple[str, ...], layout: Layout, now: float) -> None:
-        """Remember that a call read or wrote the cache entries of its documents."""
-        for end in layout.ends(len(ids)):
-            self._cached_until[ids[:end]] = now + TTL_SECONDS[layout.ttl]
-
-    def seconds_left(self, ids: tuple[str, ...], now: float) -> float:
-        """Return for how long the documents, sent together, are still cached; 0.0 if not."""
-        return max(0.0, self._cached_until.get(ids, now) - now)
-
-    def all_cached(self, now: float) -> frozenset[tuple[str, ...]]:
-        """Return the combinations that are cached."""
-        return frozenset(ids for ids, until in self._cached_until.items() if until > now)

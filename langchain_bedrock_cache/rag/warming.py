@@ -1,11 +1,12 @@
-"""Whether a call that only fills the prompt cache pays. Pure."""
+"""Whether a call that only fills the prompt cache pays, and why one filled nothing. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 
 from langchain_bedrock_cache.pricing import PriceMultipliers
-from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.profiles import CacheTTL, find_profile
+from langchain_bedrock_cache.usage import CacheUsage
 
 
 def warming_pays(
@@ -30,6 +31,29 @@ def warming_pays(
     if is_cached:
         return min(1.0, expected_questions) * (write - prices.read) > prices.read
     return expected_questions * (1.0 - prices.read) > write
+
+
+def why_nothing(
+    usage: CacheUsage, model_id: str, *, base_model: str | None, is_refused: bool
+) -> str:
+    """Return why a warm-up neither read nor wrote anything.
+
+    Args:
+        usage: What it used.
+        model_id: Which model.
+        base_model: The model behind an ARN that does not name it.
+        is_refused: Whether Bedrock refused cache points lately.
+    """
+    profile = find_profile(model_id, base_model=base_model)
+    if profile is None or not profile.supports_caching:
+        return f"{model_id} takes no cache points here."
+    if is_refused:
+        return f"Bedrock refused a cache point for {model_id} lately."
+    return (
+        f"{usage.input_tokens} tokens were sent, and {model_id} caches from "
+        f"{profile.min_tokens_per_cache_point} on. Ask about several documents together, or do "
+        "without warming."
+    )
 
 
 def waves(
