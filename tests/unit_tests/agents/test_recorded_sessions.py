@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
+from agent_costs import bounds, saved_points
+from agent_replay import NO_CACHING, OUR_MIDDLEWARE, OUR_MODEL, Stage, Way, replay
+from agents_on_emulator import input_cost
+from langchain.agents import create_agent
+from recorded_sessions import read_sessions
 
 FOLDER = os.environ.get("BEDROCK_CACHE_WORKLOADS", "")
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "bench_agents.py"
 
 pytestmark = [
     pytest.mark.skipif(not FOLDER, reason="BEDROCK_CACHE_WORKLOADS is not set"),
@@ -18,37 +20,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def bench() -> Any:
-    """The benchmark, which has the replay."""
-    spec = importlib.util.spec_from_file_location("bench_agents", BENCHMARK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look themselves up there.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "bench_agents", module)
-        spec.loader.exec_module(module)
-        yield module
-
-
-@pytest.mark.parametrize("name", ["OUR_MODEL", "OUR_MIDDLEWARE"])
-def test_agents_are_close_to_the_bound(bench: Any, name: str) -> None:
+@pytest.mark.parametrize("way", [OUR_MODEL, OUR_MIDDLEWARE], ids=["OUR_MODEL", "OUR_MIDDLEWARE"])
+def test_agents_are_close_to_the_bound(way: Way) -> None:
     """The first ten sessions cost at most 1.03 times the bound, and no cache point is saved."""
-    stage = bench.Stage()
-    sessions = bench.read_sessions(FOLDER, "agents_tau2", limit=10)
-    assert bench.replay(sessions, getattr(bench, name), stage) == len(stage.emulator.ledger) == 96
-    bound, _ = bench.bounds(stage.emulator)
-    assert bound <= bench.cost(stage.emulator) <= 1.03 * bound
-    assert bench.saved_points(stage.saver) == 0
+    stage = Stage()
+    sessions = read_sessions(FOLDER, "agents_tau2", limit=10)
+    assert replay(sessions, way, stage) == len(stage.emulator.ledger) == 96
+    bound, _ = bounds(stage.emulator)
+    assert bound <= input_cost(stage.emulator.ledger) <= 1.03 * bound
+    assert saved_points(stage.saver) == 0
     assert all(record.status == 200 for record in stage.emulator.ledger)
 
 
-def test_the_replay_is_what_was_recorded(bench: Any) -> None:
+def test_the_replay_is_what_was_recorded() -> None:
     """The agents send the conversation that was recorded, message by message."""
-    stage = bench.Stage()
-    [session] = bench.read_sessions(FOLDER, "agents_tau2", limit=1)
-    bench.replay([session], bench.NO_CACHING, stage)
+    stage = Stage()
+    [session] = read_sessions(FOLDER, "agents_tau2", limit=1)
+    replay([session], NO_CACHING, stage)
     sent = str(stage.emulator.requests[-1]["messages"])
     recorded = session.messages[: session.calls[-1][1]]
     assert len(recorded) > 10
@@ -59,11 +47,11 @@ def test_the_replay_is_what_was_recorded(bench: Any) -> None:
             assert sent.count(call["id"]) == 2
 
 
-def test_points_are_found_in_what_is_saved(bench: Any) -> None:
+def test_points_are_found_in_what_is_saved() -> None:
     """A cache point in a saved message is counted, wherever the checkpointer put it."""
-    stage = bench.Stage()
-    agent = bench.create_agent(stage.plain(), [], checkpointer=stage.saver)
+    stage = Stage()
+    agent = create_agent(stage.plain(), [], checkpointer=stage.saver)
     block: Any = {"cachePoint": {"type": "default"}}
-    said = {"messages": [("human", [{"type": "text", "text": "Hi"}, block])]}
+    said: Any = {"messages": [("human", [{"type": "text", "text": "Hi"}, block])]}
     agent.invoke(said, {"configurable": {"thread_id": "1"}})
-    assert bench.saved_points(stage.saver) >= 1
+    assert saved_points(stage.saver) >= 1
