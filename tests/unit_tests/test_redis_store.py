@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_sharing import Clock, plan_and_flush, planner
+from shared_memories import Clock, plan_and_flush, planner, reads_of_processes
 
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.redis_store import RedisPrefixStore
@@ -40,24 +39,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 @needs_server
 def test_processes_share_through_redis(url: str) -> None:
     """Three real processes, one after the other, read what the ones before them wrote."""
-    program = (
-        "import sys, json; sys.path[:0] = json.loads(sys.argv[2]);"
-        "import test_sharing as t;"
-        "from langchain_bedrock_cache.redis_store import RedisPrefixStore;"
-        "print(t.plan_and_flush(t.planner(RedisPrefixStore(sys.argv[1]), t.Clock(), key='k')))"
-    )
-    path = json.dumps([str(Path(__file__).parent), *sys.path])
-    reads = [
-        int(
-            subprocess.run(  # noqa: S603
-                [sys.executable, "-c", program, url, path],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-        )
-        for _ in range(3)
-    ]
+    store = "langchain_bedrock_cache.redis_store:RedisPrefixStore"
+    reads = reads_of_processes(store, at=url, key="k")
     assert reads[0] == 0
     assert min(reads[1:]) > 2000
 

@@ -2,70 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.stores import BaseStore, InMemoryByteStore
+from langchain_core.stores import InMemoryByteStore
+from shared_memories import QUESTION, Clock, plan_and_flush, planner, reads_of_processes
 
-from langchain_bedrock_cache.caching import CallOptions, CallPlanner
-from langchain_bedrock_cache.memory import PrefixMemory
+from langchain_bedrock_cache.caching import CallPlanner
 from langchain_bedrock_cache.memory.sharing import SharedRecord, SharedRecords
-from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.waiting import Waiting
-
-QUESTION = {
-    "modelId": "us.anthropic.claude-opus-4-8",
-    "system": [{"text": "Answer from the document. " * 20}],
-    "messages": [
-        {"role": "user", "content": [{"text": "A long document. " * 400}, {"text": "Who?"}]}
-    ],
-}
-
-
-class Clock:
-    """A clock that stands still until told otherwise."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """Return the time in seconds."""
-        return self.now
-
-
-class FileStore(BaseStore[str, bytes]):
-    """One file a key, as several processes on one machine would share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def mget(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Read files that exist."""
-        paths = [self.folder / k for k in keys]
-        return [p.read_bytes() if p.exists() else None for p in paths]
-
-    def mset(self, key_value_pairs: Sequence[tuple[str, bytes]]) -> None:
-        """Write files, each at once."""
-        for key, value in key_value_pairs:
-            part = self.folder / f"{key}.{threading.get_ident()}.part"
-            part.write_bytes(value)
-            part.replace(self.folder / key)
-
-    def mdelete(self, keys: Sequence[str]) -> None:
-        """Remove files."""
-        for key in keys:
-            (self.folder / key).unlink(missing_ok=True)
-
-    def yield_keys(self, *, prefix: str | None = None) -> Iterator[str]:
-        """List files."""
-        return (p.name for p in self.folder.iterdir() if p.name.startswith(prefix or ""))
 
 
 class BrokenStore(InMemoryByteStore):
@@ -91,22 +40,6 @@ class HangingStore(InMemoryByteStore):
         """Wait for the end of the test."""
         self.released.wait(30)
         return super().mget(keys)
-
-
-def planner(store: BaseStore[str, bytes], clock: Clock, key: str = "") -> CallPlanner:
-    """Return a planner whose memory is shared through a store."""
-    memory = PrefixMemory(clock=clock, store=store, store_key=key)
-    assert memory.shared is not None
-    memory.shared._deadline_seconds = 10.0  # the test machine may be busy
-    return CallPlanner(policy=CachePolicy(), memory=memory)
-
-
-def plan_and_flush(planner: CallPlanner, request: dict[str, Any] = QUESTION) -> int:
-    """Plan a request, let the store catch up, and return the tokens expected to be read."""
-    call = planner.prepare(request, CallOptions())
-    assert planner.memory.shared is not None
-    assert planner.memory.shared.flush()
-    return call.plan.expected_read_tokens
 
 
 def test_a_second_memory_knows_what_the_first_has_cached() -> None:
@@ -157,23 +90,7 @@ def test_another_key_shares_nothing_and_the_store_holds_no_digest() -> None:
 
 def test_processes_share_through_files(tmp_path: Path) -> None:
     """Three real processes, one after the other, read what the ones before them wrote."""
-    program = (
-        "import sys, json; sys.path[:0] = json.loads(sys.argv[2]);"
-        "import test_sharing as t; from pathlib import Path;"
-        "print(t.plan_and_flush(t.planner(t.FileStore(Path(sys.argv[1])), t.Clock())))"
-    )
-    path = json.dumps([str(Path(__file__).parent), *sys.path])
-    reads = [
-        int(
-            subprocess.run(  # noqa: S603
-                [sys.executable, "-c", program, str(tmp_path), path],
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-        )
-        for _ in range(3)
-    ]
+    reads = reads_of_processes("shared_memories:FileStore", at=str(tmp_path))
     assert reads[0] == 0
     assert min(reads[1:]) > 2000
 
