@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.pricing import estimate_cost
 from langchain_bedrock_cache.profiles import CacheTTL
-from langchain_bedrock_cache.refusals import refusal_of
 from langchain_bedrock_cache.serverless.errors import DeploymentError, InvalidRequestError
 from langchain_bedrock_cache.serverless.failures import bedrock_failure
 from langchain_bedrock_cache.serverless.replies import usage_fields
@@ -26,8 +24,6 @@ if TYPE_CHECKING:  # heavy imports
     from langchain_core.runnables import Runnable
 
     from langchain_bedrock_cache.rag.cached_documents import CachedDocuments
-
-_logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -100,12 +96,7 @@ class DocumentAnswers:
 
     def _ask(self, document: str | Blob, request: DocumentRequest) -> AIMessage:
         if request.prompt_cache:
-            try:
-                return self._documents(document).ask(_NAME, request.question)
-            except Exception as error:
-                if refusal_of(error) is None:
-                    raise
-                _logger.warning("Bedrock refused a cache point; asking again without any.")
+            return self._documents(document).ask(_NAME, request.question)
         return self._unplanned().invoke(self._uncached(document, request.question))
 
     def _unplanned(self) -> Runnable[Any, AIMessage]:

@@ -11,7 +11,9 @@ import pytest
 from serverless.lease_questions import ASKED, LEASE, http
 
 from langchain_bedrock_cache import CachePolicy, ChatBedrockCached, PrefixMemory
+from langchain_bedrock_cache.converse import has_points
 from langchain_bedrock_cache.emulator import BedrockEmulator
+from langchain_bedrock_cache.exceptions import CacheSkippedWarning
 from langchain_bedrock_cache.serverless import create_handler
 from langchain_bedrock_cache.serverless.handlers import Handler
 
@@ -77,12 +79,15 @@ def test_nothing_is_written_for_a_model_with_a_planner_either(
     assert emulator.ledger[0].cache_write_tokens == 0
 
 
+@pytest.mark.parametrize("model", ["plain_model", "cached_model"])
 def test_a_refused_cache_point_is_no_reason_to_fail(
-    answer: Handler, emulator: BedrockEmulator
+    model: str, emulator: BedrockEmulator, request: pytest.FixtureRequest
 ) -> None:
-    """The question is asked again without."""
+    """The question is asked again without, whoever else could place points."""
     emulator.refuse_cache_points()
-    assert answer(ASKED, None)["answer"]
+    with pytest.warns(CacheSkippedWarning, match="Bedrock refused a cache point"):
+        assert create_handler(request.getfixturevalue(model))(ASKED, None)["answer"]
+    assert [has_points(sent) for sent in emulator.requests] == [True, False]
 
 
 def test_unknown_prices_are_null(emulator: BedrockEmulator) -> None:
