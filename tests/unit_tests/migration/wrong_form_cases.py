@@ -69,6 +69,24 @@ def _loop(*results: Any, model: str = CLAUDE, **more: Any) -> dict[str, Any]:
     return ask(*turns, model=model, tools=more.pop("tools", [tool()]), **more)
 
 
+def _point(**members: Any) -> dict[str, Any]:
+    return {"cachePoint": members}
+
+
+def _after_text(
+    name: str, block: Any, form: Form, outcome: Outcome, cached: Cached, *, model: str = CLAUDE
+) -> Case:
+    """Return the case of a block between a long text and the question."""
+    return Case(
+        id=name,
+        request=ask(user(LONG, block, "?"), model=model),
+        form=form,
+        place="messages[0].content[1]",
+        outcome=outcome,
+        cached=cached,
+    )
+
+
 CASES = [
     Case(
         id="text and point in one block",
@@ -94,69 +112,51 @@ CASES = [
         outcome="boto3_refuses",
         cached="boto3",
     ),
-    Case(
-        id="an empty point",
-        request=ask(user(LONG, {"cachePoint": {}}, "?")),
-        form="no_type",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached=CachePolicyError,
+    _after_text("an empty point", {"cachePoint": {}}, "no_type", "boto3_refuses", CachePolicyError),
+    _after_text(
+        "a point that is a word", {"cachePoint": "default"}, "no_type", "boto3_refuses", "boto3"
     ),
-    Case(
-        id="a point that is a word",
-        request=ask(user(LONG, {"cachePoint": "default"}, "?")),
-        form="no_type",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached="boto3",
+    _after_text(
+        "Anthropic's type",
+        _point(type="ephemeral"),
+        "unknown_type",
+        "bedrock_refuses",
+        CachePolicyError,
     ),
-    Case(
-        id="Anthropic's type",
-        request=ask(user(LONG, {"cachePoint": {"type": "ephemeral"}}, "?")),
-        form="unknown_type",
-        place="messages[0].content[1]",
-        outcome="bedrock_refuses",
-        cached=CachePolicyError,
+    _after_text(
+        "a ttl of seconds",
+        _point(type="default", ttl=3600),
+        "unknown_ttl",
+        "boto3_refuses",
+        CachePolicyError,
     ),
-    Case(
-        id="a ttl of seconds",
-        request=ask(user(LONG, {"cachePoint": {"type": "default", "ttl": 3600}}, "?")),
-        form="unknown_ttl",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached=CachePolicyError,
+    _after_text(
+        "a ttl of two hours",
+        _point(type="default", ttl="2h"),
+        "unknown_ttl",
+        "bedrock_refuses",
+        CachePolicyError,
     ),
-    Case(
-        id="a ttl of two hours",
-        request=ask(user(LONG, {"cachePoint": {"type": "default", "ttl": "2h"}}, "?")),
-        form="unknown_ttl",
-        place="messages[0].content[1]",
-        outcome="bedrock_refuses",
-        cached=CachePolicyError,
+    _after_text(
+        "a ttl that is None",
+        _point(type="default", ttl=None),
+        "unknown_ttl",
+        "boto3_refuses",
+        CachePolicyError,
     ),
-    Case(
-        id="a ttl that is None",
-        request=ask(user(LONG, {"cachePoint": {"type": "default", "ttl": None}}, "?")),
-        form="unknown_ttl",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached=CachePolicyError,
+    _after_text(
+        "a member that does not exist",
+        _point(type="default", name="lease"),
+        "unknown_member",
+        "boto3_refuses",
+        "boto3",
     ),
-    Case(
-        id="a member that does not exist",
-        request=ask(user(LONG, {"cachePoint": {"type": "default", "name": "lease"}}, "?")),
-        form="unknown_member",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached="boto3",
-    ),
-    Case(
-        id="cache_point",
-        request=ask(user(LONG, {"cache_point": {"type": "default"}}, "?")),
-        form="other_spelling",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached="boto3",
+    _after_text(
+        "cache_point",
+        {"cache_point": {"type": "default"}},
+        "other_spelling",
+        "boto3_refuses",
+        "boto3",
     ),
     Case(
         id="cache_control on a text",
@@ -166,14 +166,7 @@ CASES = [
         outcome="boto3_refuses",
         cached="boto3",
     ),
-    Case(
-        id="cache_control as a block",
-        request=ask(user(LONG, CONTROL, "?")),
-        form="foreign_dialect",
-        place="messages[0].content[1]",
-        outcome="boto3_refuses",
-        cached="boto3",
-    ),
+    _after_text("cache_control as a block", CONTROL, "foreign_dialect", "boto3_refuses", "boto3"),
     Case(
         id="a point inside a tool result",
         request=_loop(_result(text(2_000), POINT)),
@@ -274,21 +267,21 @@ CASES = [
         outcome="bedrock_refuses",
         cached=CacheTTLOrderError,
     ),
-    Case(
-        id="an hour on a model of five minutes",
-        request=ask(user(LONG, HOUR, "?"), model=LEGACY),
-        form="ttl_not_offered",
-        place="messages[0].content[1]",
-        outcome="bedrock_refuses",
-        cached=CacheTTLOrderError,
+    _after_text(
+        "an hour on a model of five minutes",
+        HOUR,
+        "ttl_not_offered",
+        "bedrock_refuses",
+        CacheTTLOrderError,
+        model=LEGACY,
     ),
-    Case(
-        id="Nova: five minutes, spelled out",
-        request=ask(user(LONG, FIVE, "?"), model=NOVA),
-        form="ttl_spelled_out",
-        place="messages[0].content[1]",
-        outcome="bedrock_refuses",
-        cached="mended",
+    _after_text(
+        "Nova: five minutes, spelled out",
+        FIVE,
+        "ttl_spelled_out",
+        "bedrock_refuses",
+        "mended",
+        model=NOVA,
     ),
     Case(
         id="Nova: a point after a tool result",
