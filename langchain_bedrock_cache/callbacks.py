@@ -30,9 +30,10 @@ from langchain_bedrock_cache.call_readings import (
     read_result,
     with_metadata,
 )
-from langchain_bedrock_cache.checks import check_choice
+from langchain_bedrock_cache.checks import check_callable, check_choice, check_number
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, Destination, destination_at_start
+from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.report import CacheReport
@@ -72,6 +73,10 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         clock: Returns seconds since the epoch.
         sinks: Each is called with the record of each finished call; a sink that fails is logged
             once, and changes nothing else.
+
+    Raises:
+        CachePolicyError: If `rates` or `max_records` makes no sense.
+        TypeError: If the clock or a sink cannot be called.
     """
 
     # An event takes microseconds. Handing it to a thread would take longer, and wait for a thread
@@ -86,6 +91,9 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         clock: Callable[[], float] = time.time,
         sinks: Iterable[CallSink] = (),
     ) -> None:
+        check_rates(rates, by_model=True)
+        check_number("max_records", max_records, least=0, is_whole=True)
+        check_callable("clock", clock, what="a function that returns seconds")
         super().__init__(max_runs=_MAX_OPEN_RUNS)
         self._sinks = Sinks(sinks)
         self._rates = rates

@@ -25,8 +25,23 @@ def check_type(name: str, value: Any, kinds: type | tuple[type, ...], *, what: s
         TypeError: If it is not.
     """
     if not isinstance(value, kinds):
-        msg = f"{name} is {_shown(value)}, but must be {what}."
+        msg = f"{name} is {shown(value)}, but must be {what}."
         raise TypeError(msg)
+
+
+def check_list(name: str, value: Any, *, what: str) -> None:
+    """Raise unless a value is a list or the like; a text, a list of letters, is none.
+
+    Args:
+        name: Of the argument.
+        value: Given.
+        what: What it must be in words, such as `"a list of model IDs"`.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        check_type(name, value, (), what=what)
 
 
 def check_callable(name: str, value: Any, *, what: str) -> None:
@@ -97,7 +112,7 @@ def check_number(
         *([f"more than {above:,}"] if above is not None else []),
     ]
     number = "a whole number" if is_whole else "a number"
-    msg = f"{name} is {_shown(value)}, but must be {', '.join([number, *limits])}."
+    msg = f"{name} is {shown(value)}, but must be {', '.join([number, *limits])}."
     raise CachePolicyError(msg)
 
 
@@ -127,7 +142,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """
     known = tuple(choices)
     if not (isinstance(value, str) and value in known):
-        msg = f"{name} is {_shown(value)}; choose one of {', '.join(map(repr, known))}."
+        msg = f"{name} is {shown(value)}; choose one of {', '.join(map(repr, known))}."
         raise CachePolicyError(msg)
 
 
@@ -149,8 +164,15 @@ def check_text(name: str, value: Any, *, what: str) -> None:
         raise CachePolicyError(msg)
 
 
-def _shown(value: Any) -> str:
-    """Spell a value; of large ones, which may hold a prompt, the type only."""
+def shown(value: Any) -> str:
+    """Return how a value is spelled in an error.
+
+    Args:
+        value: Given.
+
+    Returns:
+        The value itself; of large ones, which may hold a prompt, the type only.
+    """
     if value is None or isinstance(value, int | float | str):
         text = repr(value)
         if len(text) <= _LONGEST_SHOWN:

@@ -16,6 +16,7 @@ from langchain_core.tracers import LangChainTracer, Run
 from typing_extensions import override
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
+from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates
 from langchain_bedrock_cache.records import CallRecord, RunTotals
 
@@ -31,11 +32,15 @@ class CacheUsageTracer(LangChainTracer):
     Args:
         rates: Your own prices, for all models or by model ID; list prices otherwise.
         settings: Arguments of `LangChainTracer`, such as `project_name` and `client`.
+
+    Raises:
+        CachePolicyError: If `rates` are no `Rates`.
     """
 
     def __init__(
         self, *, rates: Rates | Mapping[str, Rates] | None = None, **settings: Any
     ) -> None:
+        check_rates(rates, by_model=True)  # before the tracer below starts its thread
         super().__init__(**settings)
         self._records: dict[UUID, list[CallRecord]] = {}
         # Runs have an end only here, so nothing needs to be kept for longer than that.

@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.exceptions import PriceNotFoundError
+from langchain_bedrock_cache.price_checks import check_rates, check_usage
 from langchain_bedrock_cache.rates import Rates, listed_rates
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -133,8 +134,11 @@ def price_of(
         The cost in USD, exact.
 
     Raises:
+        CachePolicyError: If a count of `usage` is negative, or `rates` are no `Rates`.
         PriceNotFoundError: If no price is known and no `rates` are given.
     """
+    check_usage(usage)
+    check_rates(rates)
     if rates is None:
         rates = listed_rates(
             model_id,
@@ -161,7 +165,7 @@ def estimate_cost(
     rates: Rates | None = None,
     service_tier: str | None = None,
 ) -> CostBreakdown | None:
-    """Price the tokens of one call for a report: like `price_of`, but never raises.
+    """Price the tokens of one call for a report: as `price_of`, but a lack of price is no error.
 
     Args:
         usage: Tokens of one call.
@@ -172,6 +176,10 @@ def estimate_cost(
 
     Returns:
         The cost, or `None` (not zero) if no price is known.
+
+    Raises:
+        CachePolicyError: If a count of `usage` is negative, or `rates` are no `Rates`: that is no
+            lack of a price.
     """
     try:
         return price_of(
@@ -180,6 +188,8 @@ def estimate_cost(
     except PriceNotFoundError:
         return None
     except Exception:  # a broken price list must not cost anybody a report
+        check_usage(usage)
+        check_rates(rates)
         _logger.warning("Could not look up the price of %r.", model_id, exc_info=True)
         return None
 

@@ -13,7 +13,8 @@ from decimal import Decimal
 from math import ceil, floor
 from typing import Literal, Protocol
 
-from langchain_bedrock_cache.checks import check_number
+from langchain_bedrock_cache.checks import check_number, check_text
+from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
 from langchain_bedrock_cache.rates import Rates, listed_rates
@@ -90,20 +91,23 @@ def estimate_savings(
         Cost in USD a day, exact for this model of the traffic.
 
     Raises:
-        CachePolicyError: If a number is negative, or there are no requests.
+        CachePolicyError: If a number is negative, part of a token or endless, there are no
+            requests, or `rates` are no `Rates`.
         PriceNotFoundError: If no price is known and no `rates` are given.
     """
-    check_number("requests_per_day", requests_per_day, above=0)
+    check_text("model_id", model_id, what="a model ID")
+    check_number("requests_per_day", requests_per_day, above=0, is_finite=True)
     sizes = {
         "cached_tokens": cached_tokens,
         "fresh_tokens": fresh_tokens,
         "output_tokens": output_tokens,
-        "gap_seconds": gap_seconds,
     }
     for name, size in sizes.items():
-        check_number(name, size, least=0)
+        check_number(name, size, least=0, is_whole=True)
+    check_number("gap_seconds", gap_seconds, least=0, is_finite=True)
     if requests_per_session is not None:
-        check_number("requests_per_session", requests_per_session, least=1)
+        check_number("requests_per_session", requests_per_session, least=1, is_whole=True)
+    check_rates(rates)
     session = requests_per_session or max(1, ceil(requests_per_day))
     profile = find_profile(model_id)
     minimum = profile.min_tokens_per_cache_point if profile and profile.supports_caching else None

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
+from langchain_bedrock_cache.checks import (
+    check_callable,
+    check_choice,
+    check_list,
+    check_number,
+    check_text,
+    check_type,
+)
 from langchain_bedrock_cache.cloudwatch.metrics import (
     BEDROCK_NAMESPACE,
     MODEL_DIMENSION,
@@ -28,6 +37,7 @@ from langchain_bedrock_cache.cloudwatch.spans import (
 )
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.permissions import naming_missing_permissions
+from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.rates import Rates
 
@@ -65,10 +75,17 @@ def read_report(
         clock: Returns seconds since the epoch.
 
     Raises:
-        CachePolicyError: If `hours` or `source` cannot be.
+        CachePolicyError: If `hours`, `source`, `rates` or `write_ttl` cannot be.
+        TypeError: If an argument is of another type.
         botocore.exceptions.ClientError: As AWS answers; a missing permission is named in a note.
     """
     _check(hours, source)
+    _check_places(client, namespace, dimensions)
+    check_list("model_ids", model_ids, what="a list of model IDs")
+    check_rates(rates, by_model=True)
+    check_type("base_models", base_models, (Mapping, NoneType), what="a dict of model IDs, or None")
+    check_choice("write_ttl", write_ttl, get_args(CacheTTL))
+    check_callable("clock", clock, what="a function that returns seconds")
     if client is None:
         import boto3  # noqa: PLC0415 - seconds, for what never reads metrics
 
@@ -121,6 +138,7 @@ def models_with_metrics(
     Raises:
         botocore.exceptions.ClientError: As AWS answers; a missing permission is named in a note.
     """
+    _check_places(client, namespace, dimensions)
     more = {**(dimensions or {})}
     found: set[str] = set()
     with naming_missing_permissions():
@@ -140,9 +158,18 @@ def _check(hours: float, source: Source) -> None:
     if source not in METRICS:
         msg = f"source is {source!r}, but there are only {', '.join(map(repr, METRICS))}."
         raise CachePolicyError(msg)
+    check_number("hours", hours)
     if not 0 < hours <= MAX_HOURS:
         msg = (
             f"hours is {hours!r}, but CloudWatch keeps metrics for {MAX_HOURS:,} hours (455 days). "
             "Take a number between 0 and that."
         )
         raise CachePolicyError(msg)
+
+
+def _check_places(client: Any, namespace: str | None, dimensions: Mapping[str, str] | None) -> None:
+    if client is not None and not hasattr(client, "get_paginator"):
+        check_type("client", client, (), what="a boto3 `cloudwatch` client")
+    if namespace is not None:
+        check_text("namespace", namespace, what="a namespace of CloudWatch")
+    check_type("dimensions", dimensions, (Mapping, NoneType), what="a dict of strings, or None")

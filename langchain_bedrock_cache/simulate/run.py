@@ -9,7 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+from langchain_bedrock_cache.checks import check_callable, check_list, check_number, check_type
 from langchain_bedrock_cache.exceptions import PriceNotFoundError
+from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import PriceMultipliers, Rates, price_multipliers, price_of
 from langchain_bedrock_cache.rates import listed_rates
 from langchain_bedrock_cache.simulate.bound import lower_bound
@@ -74,11 +76,13 @@ def simulate(
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        CachePolicyError: If a policy's name is unknown.
+        CachePolicyError: If a policy's name is unknown, a number is out of range, or `rates` are
+            no `Rates`.
+        TypeError: If `paths` or `policies` is no list.
         UnsupportedModelError: If `model` is not known, or has no prompt caching.
-        ValueError: If `workers` or `chars_per_token` is not positive.
     """
-    _check(policies, chars_per_token, workers)
+    check_list("paths", paths, what="a list of paths")
+    _check(policies, workers, rates, on_progress)
     sources = read_sources(
         [Path(path) for path in paths],
         options=ReadOptions(
@@ -113,23 +117,26 @@ def simulate_traffic(
     """Replay one traffic, however it came about; see `simulate`.
 
     Raises:
-        CachePolicyError: If a policy's name is unknown.
-        ValueError: If `workers` is not positive.
+        CachePolicyError: If a policy's name is unknown, `workers` is not positive, or `rates` are
+            no `Rates`.
+        TypeError: If `traffic` is none, or `policies` is no list.
     """
-    _check(policies, None, workers)
+    check_type("traffic", traffic, Traffic, what="a Traffic")
+    _check(policies, workers, rates, on_progress)
     count = _Counter(on_progress, len(traffic.calls) * len(policies))
     return _simulate(traffic, policies=policies, workers=workers, rates=rates, count=count)
 
 
-def _check(policies: Sequence[str], chars_per_token: float | None, workers: int) -> None:
+def _check(
+    policies: Sequence[str], workers: int, rates: Rates | None, on_progress: Progress | None
+) -> None:
+    check_list("policies", policies, what="a list of names of policies")
     for name in policies:
         check_policy(name)
-    if workers < 1:
-        msg = f"workers is {workers}, but the sessions need at least 1."
-        raise ValueError(msg)
-    if chars_per_token is not None and chars_per_token <= 0:
-        msg = f"chars_per_token is {chars_per_token}. Use a positive number (Claude: about 3)."
-        raise ValueError(msg)
+    check_number("workers", workers, least=1, is_whole=True)
+    check_rates(rates)
+    if on_progress is not None:
+        check_callable("on_progress", on_progress, what="a function of step, done and total")
 
 
 class _Counter:
