@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.converse import read_converse
@@ -22,6 +21,7 @@ from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests
 from langchain_bedrock_cache.sent_requests.changes import common_blocks
 from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.simulate.bodies import to_converse
+from langchain_bedrock_cache.simulate.logs import logged_seconds, logged_usage, named_model
 from langchain_bedrock_cache.simulate.records import decoded
 from langchain_bedrock_cache.usage import CacheUsage
 from langchain_bedrock_cache.wrong_forms import WrongForm, api_of, find_wrong_forms, mended
@@ -156,7 +156,7 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
         at = _time(record)
         diagnosis = diagnoser.call_ended(
             sent.number,
-            usage=_logged(record),
+            usage=logged_usage(record),
             plan=_plan(converse, profile),
             started_at=at,
             readable_at=at,
@@ -220,7 +220,7 @@ def _operation(record: Mapping[str, Any]) -> str:
 
 def _read_body(body: Mapping[str, Any], model: str | None, *, operation: str = "") -> _Read:
     model_id = model or str(body.get("modelId") or "")
-    profile = find_profile(model_id.rpartition("/")[2] if base_model_id(model_id) else model_id)
+    profile = find_profile(named_model(model_id))
     api = api_of(body, operation=operation)
     wrong = find_wrong_forms(body, profile, api=api)
     converse = _as_converse(mended(body, api=api) if wrong else body)
@@ -295,16 +295,5 @@ def _explanation(
     )
 
 
-def _logged(record: Mapping[str, Any]) -> CacheUsage:
-    answer = decoded((record.get("output") or {}).get("outputBodyJson"))
-    usage = CacheUsage()
-    if isinstance(answer, list):
-        usage = CacheUsage.from_invoke_model_stream(answer)
-    elif isinstance(answer, dict):
-        usage = CacheUsage.from_invoke_model(answer)  # knows the members of Converse as well
-    return usage if usage.input_tokens else CacheUsage.from_converse(record["input"])
-
-
 def _time(record: Mapping[str, Any]) -> float:
-    at = datetime.fromisoformat(str(record["timestamp"]))
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return logged_seconds(str(record["timestamp"]))

@@ -74,7 +74,7 @@ def read_record(
         return "failed_call"
     if record.get("operation") not in _OPERATIONS:
         return "not_a_chat"
-    model_id = model or _model_name(str(record.get("modelId")))
+    model_id = model or named_model(str(record.get("modelId")))
     profile = find_profile(model_id)
     if profile is None or not profile.supports_caching:
         return "no_caching" if profile else "unknown_model"
@@ -82,6 +82,37 @@ def read_record(
         return _read(record, name, model_id, profile, fetch, keep_points=model is None)
     except (AttributeError, KeyError, TypeError, ValueError):
         return "garbled"
+
+
+def logged_usage(record: Record, fetch: Fetch = nothing_in_s3) -> CacheUsage:
+    """Return the token counts of a record, from the answer or else from the record itself.
+
+    Args:
+        record: Decoded JSON; not modified.
+        fetch: As in `read_record`.
+    """
+    answer = _body_of(record.get("output") or {}, "outputBody", fetch)
+    usage = CacheUsage()
+    if isinstance(answer, list):
+        usage = CacheUsage.from_invoke_model_stream(answer)
+    elif isinstance(answer, dict):
+        usage = CacheUsage.from_invoke_model(answer)  # knows the members of Converse as well
+    return usage if usage.input_tokens else CacheUsage.from_converse(record["input"])
+
+
+def logged_seconds(timestamp: str) -> float:
+    """Return the time of a record, in seconds since the epoch; it is UTC unless it says otherwise.
+
+    Raises:
+        ValueError: If it is no ISO time.
+    """
+    at = datetime.fromisoformat(timestamp)
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def named_model(model_id: str) -> str:
+    """Return the ID inside an ARN that names its model: InvokeModel logs ARNs, Converse IDs."""
+    return model_id.rpartition("/")[2] if base_model_id(model_id) else model_id
 
 
 def _read(
@@ -102,14 +133,14 @@ def _read(
     prefix = read_converse(request, profile)
     points = tuple(Point(mark.position, mark.ttl) for mark in prefix.marks)
     return ReadCall(
-        at_seconds=_seconds(record["timestamp"]),
+        at_seconds=logged_seconds(record["timestamp"]),
         session=str(record.get("requestId") or name),
         model_id=model_id,
         profile=profile,
         scope=" ".join(str(record[key]) for key in ("accountId", "region") if record.get(key)),
         prefix=replace(prefix, marks=[]),
         logged_points=points if keep_points else (),
-        input_tokens=_usage_of(record, fetch).input_tokens,
+        input_tokens=logged_usage(record, fetch).input_tokens,
     )
 
 
@@ -118,24 +149,3 @@ def _body_of(part: Record, member: str, fetch: Fetch) -> Any:
     body = decoded(part.get(f"{member}Json"))
     path = part.get(f"{member}S3Path")
     return fetch(str(path)) if body is None and path else body
-
-
-def _usage_of(record: Record, fetch: Fetch) -> CacheUsage:
-    """Return the token counts of a record, from the answer or else from the record itself."""
-    answer = _body_of(record.get("output") or {}, "outputBody", fetch)
-    usage = CacheUsage()
-    if isinstance(answer, list):
-        usage = CacheUsage.from_invoke_model_stream(answer)
-    elif isinstance(answer, dict):
-        usage = CacheUsage.from_invoke_model(answer)  # knows the members of Converse as well
-    return usage if usage.input_tokens else CacheUsage.from_converse(record["input"])
-
-
-def _model_name(model_id: str) -> str:
-    """Return the ID inside an ARN that names its model: InvokeModel logs ARNs, Converse IDs."""
-    return model_id.rpartition("/")[2] if base_model_id(model_id) else model_id
-
-
-def _seconds(timestamp: str) -> float:
-    at = datetime.fromisoformat(timestamp)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
