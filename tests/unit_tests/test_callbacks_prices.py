@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from recorded_calls import CALLS, NOVA, SONNET, billed, plain_chat, ticking_handler
+from wire import PROFILE_ARN
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.pricing import Rates, price_of
 from langchain_bedrock_cache.usage import CacheUsage
-
-PROFILE_ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
 
 
 @pytest.fixture

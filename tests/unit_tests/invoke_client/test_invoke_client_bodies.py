@@ -19,6 +19,13 @@ from langchain_bedrock_cache import CachePolicy, PrefixMemory, cached_client
 from langchain_bedrock_cache.emulator import BedrockEmulator
 
 BODY = native(LONG)["body"]
+# One client for all examples of a property: to make one takes longer than to call it.
+PLAIN, SENT = echo()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_sent() -> None:
+    SENT.clear()
 
 
 @pytest.mark.parametrize(
@@ -179,11 +186,3 @@ def test_any_body_arrives(body: dict[str, Any], model: str) -> None:
             (block,) = message["content"]
             message["content"] = block["text"]
     assert _bare(arrived) == _bare(body)
-
-
-PLAIN, SENT = echo()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_sent() -> None:
-    SENT.clear()
