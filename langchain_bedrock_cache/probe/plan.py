@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import get_args
 
 from langchain_bedrock_cache.checks import check_choice, check_number, check_text
-from langchain_bedrock_cache.pricing import estimate_cost
+from langchain_bedrock_cache.pricing import CostBreakdown, estimate_cost
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile, find_profile
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -102,9 +103,18 @@ class ProbePlan:
             calls += [write] * MORE_STEPS
         if self.find_lifetime:
             calls += [read, write]
-        costs = [estimate_cost(u, self.model_id, base_model=self.base_model) for u in calls]
-        known = [cost.total_usd for cost in costs if cost is not None]
-        return sum(known, Decimal(0)) if len(known) == len(costs) else None
+        cost = self.cost_of(calls)
+        return None if cost is None else cost.total_usd
+
+    def cost_of(self, usages: Iterable[CacheUsage]) -> CostBreakdown | None:
+        """Return what calls cost at list prices; `None` if no price is known.
+
+        Args:
+            usages: Of each call.
+        """
+        costs = [estimate_cost(u, self.model_id, base_model=self.base_model) for u in usages]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known, CostBreakdown()) if len(known) == len(costs) else None
 
 
 def _usage(*, written: int = 0, read: int = 0, ttl: CacheTTL = "5m") -> CacheUsage:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
-from langchain_bedrock_cache.pricing import CostBreakdown, estimate_cost
+from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.probe.plan import ProbePlan
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -118,10 +118,4 @@ class ProbeResult:
     @property
     def cost(self) -> CostBreakdown | None:
         """What it cost at list prices; `None` if no price is known."""
-        plan = self.plan
-        costs = [
-            estimate_cost(call.usage, plan.model_id, base_model=plan.base_model)
-            for call in self.calls
-        ]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known, CostBreakdown()) if len(known) == len(costs) else None
+        return self.plan.cost_of(call.usage for call in self.calls)
