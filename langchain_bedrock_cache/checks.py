@@ -9,7 +9,7 @@ from typing import Any
 from langchain_bedrock_cache.exceptions import CachePolicyError
 
 _LONGEST_SHOWN = 60
-_METHODS = ("converse", "converse_stream", "invoke_model", "invoke_model_with_response_stream")
+_METHODS = ("converse", "converse_stream", "invoke_model")
 
 
 def check_type(name: str, value: Any, kinds: type | tuple[type, ...], *, what: str) -> None:
@@ -68,9 +68,7 @@ def check_runtime_client(name: str, value: Any) -> None:
     Raises:
         TypeError: If it cannot.
     """
-    if not any(
-        hasattr(value, method) for method in ("converse", "converse_stream", "invoke_model")
-    ):
+    if not any(hasattr(value, method) for method in _METHODS):
         check_type(name, value, (), what="a boto3 `bedrock-runtime` client")
 
 
