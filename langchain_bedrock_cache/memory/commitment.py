@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from langchain_bedrock_cache.memory.record import PrefixRecord
@@ -9,6 +10,9 @@ from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.profiles import ModelProfile
 from langchain_bedrock_cache.spending import Account
 from langchain_bedrock_cache.waiting import Waiting
+
+# Parts of a prompt differ in characters per token, but entries around a cap are further apart.
+_CAP_MARGIN = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,17 @@ class Commitment:
     account: Account
     prompt: float
     saving: float
+
+    def not_cached(self, *, input_tokens: int, cached_tokens: int) -> Iterator[PrefixRecord]:
+        """Yield the entries that are not in the cache after all: too short, or past a cap.
+
+        Args:
+            input_tokens: All input tokens that Bedrock counted, cached ones included.
+            cached_tokens: Those of them that were read or written.
+        """
+        chars = self.prefix.chars[-1] if self.prefix.chars else 0
+        has_cap = self.profile.max_cacheable_tokens > 0 and chars > 0
+        for record, _, size in self.entries:
+            is_beyond = has_cap and size * input_tokens / chars > cached_tokens * _CAP_MARGIN
+            if not cached_tokens or is_beyond:
+                yield record

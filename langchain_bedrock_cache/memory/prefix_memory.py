@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 _CHARS_PER_TOKEN = 3.0
 # How far one response moves the learned ratio: about the last ten count.
 _RATIO_STEP = 0.1
-# Parts of a prompt differ in characters per token, but entries around a cap are further apart.
-_CAP_MARGIN = 1.1
 _MAX_FAMILIES = 4096
 # How many of the last messages' ends are looked up in the shared store: enough to find a
 # conversation that went on elsewhere for many turns, few enough for one small read.
@@ -212,9 +210,10 @@ class PrefixMemory:
                 ratio = chars[-1] / input_tokens
                 known = self._ratios.get(model, ratio)
                 self._ratios[model] = known + _RATIO_STEP * (ratio - known)
-            for record, _, size in commitment.entries:
-                if not cached_tokens or _is_beyond(commitment, size, input_tokens, cached_tokens):
-                    record.expires_at = -math.inf
+            for record in commitment.not_cached(
+                input_tokens=input_tokens, cached_tokens=cached_tokens
+            ):
+                record.expires_at = -math.inf
 
     def cancel(self, commitment: Commitment, *, nothing_live: bool = False) -> None:
         """Take back what `commit` assumed, for a request that failed.
@@ -335,14 +334,6 @@ class PrefixMemory:
         record.ttl = ttl
         record.expires_at = now + TTL_SECONDS[ttl]
         return record, before, prefix.chars[position - 1]
-
-
-def _is_beyond(commitment: Commitment, size: int, input_tokens: int, cached_tokens: int) -> bool:
-    """Whether a model with a cap did not take an entry of so many characters."""
-    if not commitment.profile.max_cacheable_tokens or not commitment.prefix.chars[-1]:
-        return False
-    tokens = size * input_tokens / commitment.prefix.chars[-1]
-    return tokens > cached_tokens * _CAP_MARGIN
 
 
 @cache
