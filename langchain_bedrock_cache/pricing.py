@@ -105,6 +105,7 @@ class PriceMultipliers:
     write_1h: float
 
 
+_NOTHING_USD = Decimal(0)
 _USUAL_CLAUDE = PriceMultipliers(read=0.1, write_5m=1.25, write_1h=2.0)
 _USUAL_NOVA = PriceMultipliers(read=0.25, write_5m=1.0, write_1h=1.0)
 
@@ -231,4 +232,4 @@ def price_multipliers(
 
 
 def _usd(tokens: int, usd_per_mtok: Decimal) -> Decimal:
-    return (tokens * usd_per_mtok).scaleb(-6)
+    return (tokens * usd_per_mtok).scaleb(-6) if tokens else _NOTHING_USD

@@ -6,10 +6,11 @@ List prices come from the genai-prices package; a few rows that it lacks are in 
 from __future__ import annotations
 
 import re
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -19,6 +20,7 @@ from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.exceptions import CachePolicyError, PriceNotFoundError
 
 if TYPE_CHECKING:
+    from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelPrice, TieredPrices
 
 # On the global price, for Claude and Nova alike: all `us-gov.` rows of litellm 1.109.1 agree, where
@@ -119,10 +121,7 @@ def listed_rates(
         msg = f"No price per token is known for {model_id!r}: {why}. Pass rates=Rates(...)."
         raise PriceNotFoundError(msg)
     factor = _tier_factor(model_id, base_model, service_tier)
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - takes 0.2 s
-
-    today = datetime.now(tz=UTC).date()
-    tiers = _find_tiers(model_id, base_model, today, get_snapshot().timestamp)
+    tiers = _find_tiers(model_id, base_model, _today(), _price_list().timestamp)
     if not tiers:
         also = f" or {base_model!r}" if base_model else ""
         msg = (
@@ -158,7 +157,7 @@ class _Tier(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _find_tiers(
-    model_id: str, base_model: str | None, today: date, _list_version: datetime
+    model_id: str, base_model: str | None, today: int, _list_version: datetime
 ) -> tuple[_Tier, ...]:
     """Search the lists, once per model, day and version of genai-prices' list."""
     for candidate in (model_id, base_model):
@@ -176,17 +175,33 @@ def _find_tiers(
     return ()
 
 
-def _first_listed(*names: str, today: date) -> tuple[_Tier, ...]:
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - takes 0.2 s
+def _today() -> int:
+    """Return the day, in days since 1970: prices change at midnight UTC, if they do."""
+    return int(time.time() // 86_400)
 
+
+def _price_list() -> DataSnapshot:
+    return _price_list_source()()
+
+
+@cache
+def _price_list_source() -> Callable[[], DataSnapshot]:
+    """Import genai-prices when it is first needed: that takes 0.2 s, and a while each time."""
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415
+
+    return get_snapshot
+
+
+def _first_listed(*names: str, today: int) -> tuple[_Tier, ...]:
+    noon = datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=today)
     for name in names:
         if own := _own_list().get(_VERSION_SUFFIX.sub("", name)):
             return (_Tier(-1, own),)
         try:
-            _, model = get_snapshot().find_provider_model(name, None, "aws", None)
+            _, model = _price_list().find_provider_model(name, None, "aws", None)
         except LookupError:
             continue
-        return _to_tiers(model.get_prices(datetime.combine(today, time(12), tzinfo=UTC)))
+        return _to_tiers(model.get_prices(noon))
     return ()
 
 

@@ -109,11 +109,11 @@ class CacheUsage:
         """
         usage = _mapping(usage)
         details = usage.get("cacheDetails")
-        entries = [_mapping(entry) for entry in details] if isinstance(details, list) else []
-        detailed = sum(_tokens(entry.get("inputTokens")) for entry in entries)
-        written_1h = sum(
-            _tokens(entry.get("inputTokens")) for entry in entries if entry.get("ttl") == "1h"
-        )
+        detailed = written_1h = 0
+        for entry in map(_mapping, details if isinstance(details, list) else ()):
+            tokens = _tokens(entry.get("inputTokens"))
+            detailed += tokens
+            written_1h += tokens if entry.get("ttl") == "1h" else 0
         return cls._with_writes(
             _pick(_WRITE, usage, default=detailed),
             written_1h,
@@ -231,7 +231,9 @@ class CacheUsage:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, (dict, Mapping)) else {}  # asking an ABC alone is slow
+    if isinstance(value, dict):  # asking an ABC is slow
+        return value
+    return value if value is not None and isinstance(value, Mapping) else {}
 
 
 def _pick(names: tuple[str, ...], *places: Mapping[str, Any], default: int = 0) -> int:
@@ -247,6 +249,8 @@ def _tokens(value: Any) -> int:
     """Return a reported count as a number of tokens; what cannot be one is 0, and is logged."""
     if value is None:
         return 0
+    if type(value) is int and value >= 0:
+        return value
     try:
         count = int(value)  # HTTP headers are strings
     except (TypeError, ValueError, OverflowError):

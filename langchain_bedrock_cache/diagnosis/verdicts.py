@@ -150,7 +150,10 @@ def diagnose(facts: CallFacts) -> Diagnosis | None:
             facts.earlier_tokens if facts.change else 0,
         ),
     )
-    return next(found for check in _CHECKS if (found := check(case)))
+    for check in _CHECKS:
+        if found := check(case):
+            return found
+    return _unexplained(case)
 
 
 def _refused(case: _Case) -> Diagnosis | None:
@@ -279,7 +282,7 @@ def _unexplained(case: _Case) -> Diagnosis:
     return case.missed("unexplained", said)
 
 
-# In this order: what rules out everything below it comes first; the last one always applies.
+# In this order: what rules out everything below it comes first.
 _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _refused,
     _unsupported,
@@ -293,7 +296,6 @@ _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _no_points,
     _out_of_lookback,
     _too_long,
-    _unexplained,
 )
 
 

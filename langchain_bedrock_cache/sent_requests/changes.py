@@ -19,10 +19,9 @@ from langchain_bedrock_cache.sent_requests.fingerprint import (
     Fingerprint,
     blocks_of,
     common_chars,
-    common_pieces,
-    piece_bounds,
     text_of,
 )
+from langchain_bedrock_cache.sent_requests.text_hashes import common_pieces, piece_bounds
 
 # Two texts are versions of one if about half of the longer one is at both ends of the other; what
 # is known to be common at the end may be half of what is.
@@ -43,9 +42,9 @@ class Change:
         section: Where; `None` for model, Region, API and settings, which come before everything.
         message: Index in `messages`; -1 elsewhere.
         block: Index in its list, cache points not counted; -1 without a section.
-        offset_chars: Characters of the block before the difference, to within 8 (64 beyond 4,096,
-            512 beyond 32,768); `None` if the whole block is another. In blocks other than text,
-            counted in their JSON.
+        offset_chars: Characters of the block before the difference, to within 8 (16 beyond 1,024,
+            64 beyond 4,096, 512 beyond 32,768); `None` if the whole block is another. In blocks
+            other than text, counted in their JSON.
         detail: Names of models, Regions, APIs or settings; never prompt text.
     """
 
@@ -297,9 +296,9 @@ def _inside(
     old: Block, new: Block, kind: ChangeKind, request: Mapping[str, Any], index: int
 ) -> tuple[int | None, ChangeKind]:
     """Return where in a block the difference begins, and what it looks like."""
-    equal = common_pieces(old, new)
+    equal = common_pieces(old.text.pieces, new.text.pieces)
     start, end = piece_bounds(equal)
-    if not new.pieces or (kind == "text" and not is_version_of(old, new)):
+    if not new.text.pieces or (kind == "text" and not is_version_of(old, new)):
         return None, kind
     start = min(start, old.chars, new.chars)
     if kind == "text":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,19 +39,21 @@ _MESSAGES_OF_A_TURN = 2
 _LAST_BLOCKS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class SentRequest:
-    """A request that was sent.
+    """A request that was sent; not to be modified.
 
     Attributes:
         number: Counts the requests of this process.
         print: Its hashes.
         earlier: Number of the request it is a version of, or goes on from; `None` if there is none.
         change: Where it differs from that one; `None` if it goes on where that one ended.
+        found_by: Digests of its beginnings, by which it is found.
     """
 
     number: int
     print: Fingerprint
+    found_by: frozenset[bytes]
     earlier: int | None = None
     change: Change | None = None
 
@@ -134,12 +137,16 @@ class SentRequests:
             is_planned=is_planned,
         )
         with self._lock:
-            nearest = before if before and _is_next_turn(before, taken) else self._nearest(taken)
-            change = find_change(nearest.print, taken, request) if nearest else None
+            found_by = _beginnings(taken)
+            nearest, change = before, None
+            if before is None or not _is_next_turn(before, taken):
+                nearest = self._nearest(taken, found_by)
+                change = find_change(nearest.print, taken, request) if nearest else None
             self._count += 1
             sent = SentRequest(
                 number=self._count,
                 print=taken,
+                found_by=found_by,
                 earlier=nearest.number if nearest else None,
                 change=change,
             )
@@ -155,15 +162,16 @@ class SentRequests:
     def _continued(self, prefix: Prefix) -> SentRequest | None:
         """Return the longest earlier request that a request begins with."""
         for position in range(len(prefix), 0, -1):
-            for number in reversed(self._beginnings.get(prefix.digests[position - 1], ())):
+            numbers = self._beginnings.get(prefix.digests[position - 1])
+            for number in reversed(numbers) if numbers else ():
                 if len(self._requests[number].print) == position:
                     return self._requests[number]
         return None
 
-    def _nearest(self, new: Fingerprint) -> SentRequest | None:
+    def _nearest(self, new: Fingerprint, found_by: frozenset[bytes]) -> SentRequest | None:
         """Return the earlier request that a request has most in common with."""
         numbers = dict.fromkeys(islice(reversed(self._requests), _LATEST))
-        for digest in _beginnings(new):
+        for digest in found_by:
             numbers.update(dict.fromkeys(self._beginnings.get(digest, ())))
         contents = {b.content: b.chars for b in new.blocks}
         best, best_score = None, (0.0, 0)
@@ -176,7 +184,7 @@ class SentRequests:
     def _keep(self, sent: SentRequest, token: object) -> None:
         self._requests[sent.number] = sent
         self._blocks += len(sent.print)
-        for digest in _beginnings(sent.print):
+        for digest in sent.found_by:
             numbers = self._beginnings.setdefault(digest, [])
             numbers.append(sent.number)
             del numbers[:-_SAME_BEGINNING]
@@ -192,7 +200,7 @@ class SentRequests:
     def _forget(self, number: int) -> None:
         sent = self._requests.pop(number)
         self._blocks -= len(sent.print)
-        for digest in _beginnings(sent.print):
+        for digest in sent.found_by:
             numbers = self._beginnings.get(digest, [])
             if number in numbers:
                 numbers.remove(number)
@@ -200,12 +208,13 @@ class SentRequests:
                 self._beginnings.pop(digest, None)
 
 
-def _beginnings(taken: Fingerprint) -> set[bytes]:
+def _beginnings(taken: Fingerprint) -> frozenset[bytes]:
     """Return the digests by which a request is found: those of places where requests part."""
     prefix = taken.prefix
-    first_message = next((end for end in prefix.list_ends() if end > prefix.head), 0)
-    ends = {prefix.tools, prefix.head, first_message, len(prefix), *(p for p, _ in taken.points)}
-    return {prefix.digests[end - 1] for end in ends if end}
+    second_message = bisect_right(prefix.list_starts, prefix.head)
+    ends = {prefix.tools, prefix.head, len(prefix), *(position for position, _ in taken.points)}
+    ends.update(prefix.list_starts[second_message : second_message + 1])
+    return frozenset([prefix.digests[end - 1] for end in ends if end])
 
 
 def _is_next_turn(before: SentRequest, taken: Fingerprint) -> bool:
@@ -225,7 +234,7 @@ def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -
     start = common_blocks(old, new)
     score = float(new.prefix.chars_before(start))
     rest = [*old.blocks[start : max(start, old.prefix.head)], *old.blocks[start:][-_LAST_BLOCKS:]]
-    score += sum(contents.get(b.content, 0) for b in dict.fromkeys(rest))
+    score += sum(contents.get(content, 0) for content in {block.content for block in rest})
     if start < min(len(old), len(new)):
         a, b = old.blocks[start], new.blocks[start]
         if a.content != b.content and is_version_of(a, b):

@@ -14,7 +14,7 @@ from langchain_bedrock_cache.guesses import guess
 from langchain_bedrock_cache.sent_requests import SentRequests
 from langchain_bedrock_cache.sent_requests.change_kinds import WORDS, ChangeKind
 from langchain_bedrock_cache.sent_requests.changes import Change, find_change
-from langchain_bedrock_cache.sent_requests.fingerprint import piece_bounds, take_fingerprint
+from langchain_bedrock_cache.sent_requests.fingerprint import take_fingerprint
 
 BASE = "".join(f"{n}. Be kind to caller {n}; listen first.\n" for n in range(60))
 
@@ -33,7 +33,7 @@ def change_between(before: dict[str, Any], now: dict[str, Any]) -> Change | None
     added=st.text(min_size=0, max_size=40),
 )
 def test_the_first_difference_is_found(at: int, removed: int, added: str) -> None:
-    """Whatever is edited in a system prompt, the first difference is within 8 characters."""
+    """Whatever is edited in a system prompt, the first difference is found to within a piece."""
     edited = BASE[:at] + added + BASE[at + removed :]
     pairs = enumerate(zip(BASE, edited, strict=False))
     first = next((i for i, (a, b) in pairs if a != b), min(len(BASE), len(edited)))
@@ -47,7 +47,8 @@ def test_the_first_difference_is_found(at: int, removed: int, added: str) -> Non
         assert change.place == "system[0]"
         assert change.offset_chars is not None
         # A guess moves the place on, to the date or number that it is about.
-        assert first - 8 < change.offset_chars <= first + 8
+        size = 8 if first < 1_024 else 16
+        assert first - size < change.offset_chars <= first + size
 
 
 @settings(max_examples=30, deadline=None)
@@ -62,24 +63,6 @@ def test_going_on_is_no_change(turns: list[int], data: st.DataObject) -> None:
         assert sent.change is None
         assert sent.earlier == (n or None)
         messages.append(assistant(words(data.draw(st.integers(1, 50)), f"answer{n}")))
-
-
-@pytest.mark.parametrize("index", [0, 1, 511, 512, 513, 959, 960, 961, 5_000])
-def test_pieces_follow_each_other(index: int) -> None:
-    """A piece begins where the one before ends, also where they become longer."""
-    start, end = piece_bounds(index)
-    assert piece_bounds(index + 1)[0] == end
-    assert end > start
-
-
-def test_pieces_do_not_depend_on_the_length() -> None:
-    """Two texts of different lengths have the same hashes as far as they are the same."""
-    short, long = (
-        take_fingerprint(request, read_converse(request), profile=None, points=[]).blocks[0].pieces
-        for request in (ask(user(words(3_000))), ask(user(words(20_000))))
-    )
-    assert len(short) < len(long)
-    assert short[:-1] == long[: len(short) - 1]
 
 
 @pytest.mark.parametrize(
