@@ -281,7 +281,7 @@ BAD: dict[str, tuple[Given, str]] = {
     ),
     "roi: tokens": (
         lambda _: estimate_savings(model_id=CLAUDE, requests_per_day=1, cached_tokens=-5),
-        "cached_tokens is -5, but must be a number, 0 or more",
+        "cached_tokens is -5, but must be a whole number, 0 or more",
     ),
     "redis: server": (
         lambda _: RedisPrefixStore(None),  # type: ignore[arg-type]
