@@ -17,6 +17,7 @@ from langchain_core.runnables.config import get_config_list, run_in_executor
 from typing_extensions import override
 
 from langchain_bedrock_cache.batch_context import RequestRead, batch_of, reading_only
+from langchain_bedrock_cache.checks import check_concurrency, check_list
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.shared_prefixes import SharedPrefixes, leaders_first
 
@@ -46,6 +47,7 @@ class BatchedChat(BaseChatModel):
         Returns:
             The answers, in the order of the inputs.
         """
+        check_concurrency(config)
         shared, order = self._group(inputs, kwargs)
         with batch_of(shared):
             answers = super().batch(
@@ -66,6 +68,7 @@ class BatchedChat(BaseChatModel):
         **kwargs: Any,
     ) -> list[Any]:
         """Do what `batch` does, without blocking the event loop; arguments as there."""
+        check_concurrency(config)
         shared, order = await run_in_executor(None, self._group, inputs, kwargs)
         with batch_of(shared):
             answers = await super().abatch(
@@ -87,6 +90,7 @@ class BatchedChat(BaseChatModel):
             config: As for `batch`.
             kwargs: As for `batch`.
         """
+        check_concurrency(config)
         shared, order = self._group(inputs, kwargs)
         answers = super().batch_as_completed(
             [inputs[n] for n in order], _in_order(config, order), **kwargs
@@ -104,6 +108,7 @@ class BatchedChat(BaseChatModel):
         self, inputs: Sequence[Any], config: Any = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """Do what `batch_as_completed` does, without blocking the event loop."""
+        check_concurrency(config)
         shared, order = await run_in_executor(None, self._group, inputs, kwargs)
         answers = super().abatch_as_completed(
             [inputs[n] for n in order], _in_order(config, order), **kwargs
@@ -119,6 +124,7 @@ class BatchedChat(BaseChatModel):
         self, inputs: Sequence[Any], kwargs: dict[str, Any]
     ) -> tuple[SharedPrefixes | None, list[int]]:
         """Return what the inputs share, and the order in which to send them."""
+        check_list("inputs", inputs, what="a list of inputs")
         order = list(range(len(inputs)))
         if len(inputs) < 2:  # noqa: PLR2004 # alone, an input shares with nobody
             return None, order

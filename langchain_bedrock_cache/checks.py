@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from langchain_bedrock_cache.exceptions import CachePolicyError
@@ -96,7 +97,7 @@ def check_number(
     Raises:
         CachePolicyError: If it is not.
     """
-    kind = int if is_whole else (int, float)
+    kind = int if is_whole else (int, float, Decimal)
     fits = isinstance(value, kind) and not isinstance(value, bool) and not math.isnan(value)
     fits = fits and not (is_finite and math.isinf(value))
     low = (least is None or (fits and value >= least)) and (
@@ -144,6 +145,21 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
         raise CachePolicyError(msg)
 
 
+def check_concurrency(config: Any) -> None:
+    """Raise unless a limit of calls at once in LangChain's `config` can be kept.
+
+    Args:
+        config: One for all calls, or one for each; none says nothing.
+
+    Raises:
+        CachePolicyError: If `max_concurrency` is less than 1: LangChain would wait forever.
+    """
+    for one in config if isinstance(config, list | tuple) else [config]:
+        limit = one.get("max_concurrency") if isinstance(one, Mapping) else None
+        if limit is not None:
+            check_number("max_concurrency", limit, least=1, is_whole=True)
+
+
 def check_text(name: str, value: Any, *, what: str) -> None:
     """Raise unless a value is a string that is not blank.
 
@@ -171,7 +187,7 @@ def shown(value: Any) -> str:
     Returns:
         The value itself; of large ones, which may hold a prompt, the type only.
     """
-    if value is None or isinstance(value, int | float | str):
+    if value is None or isinstance(value, int | float | Decimal | str):
         text = repr(value)
         if len(text) <= _LONGEST_SHOWN:
             return text

@@ -201,6 +201,8 @@ class CachedClient:
         check_type("cache_policy", policy, (CachePolicy, NoneType), what="a CachePolicy, or None")
         wanted = "a dict such as {'type': 'ephemeral'}, or None"
         check_type("cache_control", hint, (Mapping, NoneType), what=wanted)
+        check_type("base_model_id", base_model, (str, NoneType), what="a model ID, or None")
+        check_type("conversation_id", conversation, (str, NoneType), what="a string, or None")
         asked = with_asked(
             CallOptions(policy=policy, hint=hint, base_model=base_model, conversation=conversation)
         )

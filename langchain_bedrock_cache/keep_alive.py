@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.runnables.config import run_in_executor
 
-from langchain_bedrock_cache.checks import check_callable, check_number
+from langchain_bedrock_cache.checks import check_callable, check_choice, check_number
 from langchain_bedrock_cache.pricing import PriceMultipliers, estimate_cost, price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 from langchain_bedrock_cache.usage import CacheUsage
@@ -198,10 +198,12 @@ class KeepAlive(BaseCallbackHandler):
     ) -> None:
         limits = {"max_seconds": max_seconds, "max_pings": max_pings, "max_usd": max_usd}
         for name, value in limits.items():
-            if value is not None:
+            if value is not None or name == "max_seconds":
                 check_number(name, value, above=0, is_whole=name == "max_pings")
-        for name, function in {"clock": clock, "asleep": asleep}.items():
-            check_callable(name, function, what="a function, of seconds")
+        check_choice("ttl", ttl, get_args(CacheTTL))
+        for name, function in {"clock": clock, "sleep": sleep, "asleep": asleep}.items():
+            if function is not None or name != "sleep":
+                check_callable(name, function, what="a function, of seconds")
         self._call = prepare_warm_up(model, prompt, ttl=ttl)
         self._ttl = ttl
         self._clock = clock

@@ -85,6 +85,7 @@ class CachePolicy:
         if self.tenant is not None and not (isinstance(self.tenant, str) and self.tenant):
             msg = f"tenant is {self.tenant!r}; give a string that is not empty, or None."
             raise CachePolicyError(msg)
+        check_type("tenant_key", self.tenant_key, str, what="a string")
         self._check_ttl_order()
 
     def _check_ttl_order(self) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 
-from langchain_bedrock_cache.checks import check_runtime_client, check_type
+from langchain_bedrock_cache.checks import check_runtime_client, check_text
 from langchain_bedrock_cache.pricing import estimate_cost, price_multipliers
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -44,7 +43,8 @@ class Route:
         base_model_id: The model behind a `model_id` that does not name it.
 
     Raises:
-        TypeError: If the client is none of `bedrock-runtime`.
+        CachePolicyError: If a model ID is blank.
+        TypeError: If the client is none of `bedrock-runtime`, or a model ID is no string.
     """
 
     client: Any
@@ -53,7 +53,9 @@ class Route:
 
     def __post_init__(self) -> None:
         check_runtime_client("client", self.client)
-        check_type("model_id", self.model_id, (str, NoneType), what="a model ID, or None")
+        for name in ("model_id", "base_model_id"):
+            if (value := getattr(self, name)) is not None:
+                check_text(name, value, what="a model ID, or None")
 
     @property
     def locality(self) -> str:

@@ -11,7 +11,8 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 from langchain_core.prompts import BasePromptTemplate, PromptTemplate, format_document
 
-from langchain_bedrock_cache.checks import check_type
+from langchain_bedrock_cache.checks import check_callable, check_flag, check_list, check_type
+from langchain_bedrock_cache.exceptions import CachePolicyError
 
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html
 # (checked 2026-11-22); guarded by test_formats_are_those_of_botocore.
@@ -63,11 +64,15 @@ def documents_to_blocks(
         name: Names a document block; letters, digits, single spaces and `-()[]` only.
 
     Raises:
+        CachePolicyError: If the template has no variable, so that all documents read the same.
+        TypeError: If an argument is of another type.
         ValueError: If a file has a format that Bedrock does not take, or the template names
             metadata that a document does not have.
     """
-    check_type("documents", documents, Iterable, what="a list of Documents and Blobs")
-    prompt = PromptTemplate.from_template(template) if isinstance(template, str) else template
+    check_list("documents", documents, what="a list of Documents and Blobs")
+    prompt = template_of(template)
+    check_flag("citations", citations)
+    check_callable("name", name, what="a function of a file's bytes")
     blocks: list[dict[str, Any]] = []
     for document in documents:
         check_type("a document", document, (Document, Blob), what="a Document or a Blob")
@@ -80,6 +85,25 @@ def documents_to_blocks(
         if added and added[0] not in blocks:
             blocks += added
     return blocks
+
+
+def template_of(template: BasePromptTemplate[str] | str) -> BasePromptTemplate[str]:
+    """Return how a text document reads.
+
+    Args:
+        template: As for `documents_to_blocks`.
+
+    Raises:
+        CachePolicyError: If it has no variable.
+        TypeError: If it is something else.
+    """
+    what = "a text or a prompt template, such as '{page_content}'"
+    check_type("template", template, (str, BasePromptTemplate), what=what)
+    prompt = PromptTemplate.from_template(template) if isinstance(template, str) else template
+    if not prompt.input_variables:
+        msg = "The template has no variable, so that all documents read the same: {page_content}?"
+        raise CachePolicyError(msg)
+    return prompt
 
 
 def _text_blocks(

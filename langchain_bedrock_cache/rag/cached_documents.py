@@ -13,12 +13,18 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import RunnableConfig
 
-from langchain_bedrock_cache.checks import check_number, check_text, check_type
+from langchain_bedrock_cache.checks import check_flag, check_number, check_text, check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWarning
 from langchain_bedrock_cache.pricing import price_multipliers
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, find_profile
-from langchain_bedrock_cache.rag.blocks import documents_to_blocks
-from langchain_bedrock_cache.rag.loaded import DocumentIds, Layout, Request, Shelf
+from langchain_bedrock_cache.rag.blocks import documents_to_blocks, template_of
+from langchain_bedrock_cache.rag.loaded import (
+    DocumentIds,
+    Layout,
+    Request,
+    Shelf,
+    check_questions,
+)
 from langchain_bedrock_cache.rag.recovery import RecoveringModel
 from langchain_bedrock_cache.rag.warming import warming_pays, waves, why_nothing
 from langchain_bedrock_cache.usage import CacheUsage
@@ -49,8 +55,8 @@ class CachedDocuments:
         clock: Seconds; default: that of the model's memory, if it has one of its own.
 
     Raises:
-        CachePolicyError: If the model does not know the ttl.
-        TypeError: If the model is another kind of chat model.
+        CachePolicyError: If the model does not know the ttl, or the template has no variable.
+        TypeError: If the model is another kind of chat model, or something else of another type.
 
     Example:
         ```python
@@ -82,10 +88,12 @@ class CachedDocuments:
             raise CachePolicyError(msg)
         memory = getattr(model, "prefix_memory", None)
         self._model = model
-        self._template = template
+        self._template = template_of(template)
+        check_flag("citations", citations)
         self._citations = citations
         self._layout = Layout(instructions=instructions, ttl=ttl, points=points)
-        clock = clock or (memory.clock if memory is not None else time.time)
+        if clock is None:
+            clock = time.time if memory is None else memory.clock
         self._calls = RecoveringModel(model, clock=clock)
         self._prices = price_multipliers(model.model_id, base_model=model.base_model_id)
         self._shelf = Shelf(self._layout, clock=clock)
@@ -205,7 +213,7 @@ class CachedDocuments:
         Raises:
             UnknownDocumentError: If one of the documents was not added; nothing is sent then.
         """
-        requests = [self._request(*question) for question in questions]
+        requests = self._requests(questions, config)
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
             replies = self._calls.batch([requests[i][1] for i in wave], config)
@@ -219,7 +227,7 @@ class CachedDocuments:
         config: RunnableConfig | None = None,
     ) -> list[AIMessage]:
         """Do the same as `batch`."""
-        requests = [self._request(*question) for question in questions]
+        requests = self._requests(questions, config)
         answers: dict[int, AIMessage] = {}
         for wave in self._waves(requests):
             replies = await self._calls.abatch([requests[i][1] for i in wave], config)
@@ -312,6 +320,10 @@ class CachedDocuments:
     def _request(self, document_ids: DocumentIds, question: str) -> Request:
         check_text("question", question, what="a string")
         return self._shelf.request(document_ids, question)
+
+    def _requests(self, questions: Any, config: RunnableConfig | None) -> list[Request]:
+        check_questions(questions, config)
+        return [self._request(*pair) for pair in questions]
 
     def _waves(self, requests: Sequence[Request]) -> Iterator[list[int]]:
         return waves([ids for ids, _ in requests], self._shelf.all_cached())

@@ -9,6 +9,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from langchain_bedrock_cache.checks import (
+    check_callable,
+    check_choice,
+    check_concurrency,
+    check_list,
+    check_type,
+    shown,
+)
 from langchain_bedrock_cache.exceptions import BedrockCacheError
 from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL
 from langchain_bedrock_cache.runnables.marks import new_point
@@ -40,6 +48,10 @@ class Layout:
     instructions: str
     ttl: CacheTTL
     points: int
+
+    def __post_init__(self) -> None:
+        check_type("instructions", self.instructions, str, what="a string")
+        check_choice("ttl", self.ttl, TTL_SECONDS)
 
     def ends(self, documents: int) -> Iterator[int]:
         """Yield after how many of the documents a cache point stands.
@@ -74,6 +86,26 @@ class Layout:
         return [SystemMessage([text, new_point(self.ttl)] if self.points else [text])]
 
 
+def check_questions(questions: Any, config: Any) -> None:
+    """Raise unless these are pairs of documents and question, to be asked some at once.
+
+    Args:
+        questions: As for `CachedDocuments.batch`.
+        config: The same.
+
+    Raises:
+        CachePolicyError: If none may be asked at once.
+        TypeError: If they are no pairs.
+    """
+    check_concurrency(config)
+    what = "a list of pairs, each of a document's ID (or several) and a question"
+    check_list("questions", questions, what=what)
+    for pair in questions:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2):  # noqa: PLR2004 # a pair
+            msg = f"A question is {shown(pair)}, but must be a pair: (document ID, question)."
+            raise TypeError(msg)
+
+
 class Shelf:
     """Documents by ID, and until when they are cached. Safe to use from many threads.
 
@@ -83,6 +115,7 @@ class Shelf:
     """
 
     def __init__(self, layout: Layout, *, clock: Callable[[], float]) -> None:
+        check_callable("clock", clock, what="a function that returns seconds")
         self._layout = layout
         self._clock = clock
         self._blocks: dict[str, Blocks] = {}
@@ -153,6 +186,8 @@ class Shelf:
 
     def _resolve(self, document_ids: DocumentIds) -> tuple[str, ...]:
         """Return IDs as they are sent: each once, in the order the documents were added."""
+        if not isinstance(document_ids, str):
+            check_list("document_ids", document_ids, what="an ID, or a list of IDs")
         wanted = {document_ids} if isinstance(document_ids, str) else {*document_ids}
         for document_id in sorted(wanted - self._blocks.keys(), key=str):
             known = f"{len(self)} document{'' if len(self) == 1 else 's'}"

@@ -88,12 +88,12 @@ class PrefixOrder(BaseDocumentTransformer):
         if order not in get_args(Order):
             msg = f"order is {order!r}; choose one of {', '.join(map(repr, get_args(Order)))}."
             raise CachePolicyError(msg)
-        if max_shift is not None and max_shift < 0:
-            msg = f"max_shift is {max_shift}; use 0 (no document moves) or more, or None for any."
-            raise CachePolicyError(msg)
+        if max_shift is not None:
+            check_number("max_shift", max_shift, least=0, is_whole=True)
         check_number("min_tokens", min_tokens, least=0)
         check_number("max_entries", max_entries, least=1, is_whole=True)
         check_callable("key", key, what="a function of a Document")
+        check_callable("clock", clock, what="a function that returns seconds")
         self._max_shift = 0 if order == "relevance" else max_shift
         self._key = key
         self._sequences = SentSequences(

@@ -21,6 +21,7 @@ from langchain_core.prompts import (
 )
 from langchain_core.prompts.message import BaseMessagePromptTemplate
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.runnables.marks import Block, new_point, text_of
@@ -97,6 +98,7 @@ def split_prompt(
         CachePolicyError: If there is no marker in it, or marker or ttl cannot be used.
     """
     new_point(ttl)
+    check_type("marker", marker, str, what="a string")
     if not marker or "{" in marker or "}" in marker:
         msg = f"marker is {marker!r}; use some text without braces, such as {MARKER!r}."
         raise CachePolicyError(msg)

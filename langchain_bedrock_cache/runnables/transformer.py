@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from itertools import filterfalse
@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from langchain_bedrock_cache.caching import CallPlanner
-from langchain_bedrock_cache.checks import check_choice, check_type
+from langchain_bedrock_cache.checks import check_choice, check_flag, check_list
 from langchain_bedrock_cache.memory import PrefixMemory
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.profiles import CacheTTL, base_model_id
@@ -69,7 +69,7 @@ class CachePointTransformer(RunnableSerializable[LanguageModelInput, list[BaseMe
     tools_ttl: CacheTTL | None = "5m"
     dialect: Dialect = "cachePoint"
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     @staticmethod
     def split(
@@ -184,7 +184,8 @@ def cached_tools(
         CachePolicyError: If ttl or dialect are unknown.
         TypeError: If `tools` is no list.
     """
-    check_type("tools", tools, Iterable, what="a list of tools, as bind_tools takes it")
+    check_list("tools", tools, what="a list of tools, as bind_tools takes it")
+    check_flag("sort", sort)
     check_choice("dialect", dialect, get_args(Dialect))
     cached, end = [*tools], [new_point(ttl or "5m")]
     if sort:
