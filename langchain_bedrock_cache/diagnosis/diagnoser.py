@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, CallFacts, Destination, Entry
+from langchain_bedrock_cache.diagnosis.facts import (
+    NOT_KNOWN,
+    Branch,
+    CallFacts,
+    Destination,
+    Entry,
+)
 from langchain_bedrock_cache.diagnosis.verdicts import Diagnosis, diagnose
 from langchain_bedrock_cache.profiles import CacheTTL
-from langchain_bedrock_cache.sent_requests import SentRequests, sent_requests
+from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests, sent_requests
 from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -21,6 +27,27 @@ _MAX_CALLS = 4_096
 _ABOUT = 0.9
 # A point this far beyond what was cached, by its characters, was ignored: too long a prefix.
 _BEYOND = 1.2
+
+
+class _Cached(NamedTuple):
+    """What a call had in the prompt cache when it ended.
+
+    Attributes:
+        tokens: Read and written.
+        sent_to: Where.
+        points: Positions and lifetimes of the cache points up to which that was.
+        chars: Size of the prompt up to the last of these.
+        used_at: When, in seconds.
+    """
+
+    tokens: int = 0
+    sent_to: Destination = NOT_KNOWN
+    points: Sequence[tuple[int, CacheTTL]] = ()
+    chars: int = 0
+    used_at: float = 0.0
+
+
+_NOTHING = _Cached()
 
 
 class Diagnoser:
@@ -33,7 +60,7 @@ class Diagnoser:
     def __init__(self, requests: SentRequests) -> None:
         self._requests = requests
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
-        self._cached: OrderedDict[int, tuple[int, Destination]] = OrderedDict()
+        self._cached: OrderedDict[int, _Cached] = OrderedDict()
         self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -82,16 +109,17 @@ class Diagnoser:
         error: str | None,
     ) -> Diagnosis | None:
         sent = self._requests.get(number)
-        earlier = self._cached.get(sent.earlier) if sent and sent.earlier else None
+        earlier = self._cached.get(sent.earlier, _NOTHING) if sent and sent.earlier else _NOTHING
         taken = sent.print if sent else None
         facts = CallFacts(
             usage=usage,
             print=taken,
             plan=plan,
             change=sent.change if sent else None,
-            earlier_tokens=earlier[0] if earlier else 0,
-            earlier_sent_to=earlier[1] if earlier else NOT_KNOWN,
+            earlier_tokens=earlier.tokens,
+            earlier_sent_to=earlier.sent_to,
             entry=self._longest(taken) if taken else None,
+            branch=_branch(sent, earlier) if sent and earlier.points else None,
             started_at=started_at,
             sent_to=sent_to,
             error=error,
@@ -121,18 +149,20 @@ class Diagnoser:
     ) -> None:
         read = usage.cache_read_tokens
         tokens = read + usage.cache_write_tokens
-        _put(self._cached, number, (tokens, facts.sent_to), _MAX_CALLS)
+        digests, chars = taken.prefix.digests, taken.prefix.chars
+        points = _used_points(taken, usage) if tokens else ()
+        last = points[-1][0] if points else 0
+        size = taken.prefix.chars_before(last)
+        cached = _Cached(tokens, facts.sent_to, points, size, facts.started_at)
+        _put(self._cached, number, cached, _MAX_CALLS)
         if not tokens:
             return
-        digests, chars = taken.prefix.digests, taken.prefix.chars
         if facts.entry is not None and read >= _ABOUT * facts.entry.tokens:
             touched = facts.entry._replace(used_at=facts.started_at)
             _put(self._entries, digests[touched.position - 1], touched, _MAX_ENTRIES)
-        points = _used_points(taken, usage)
-        last = points[-1][0] if points else 0
         minimum = taken.profile.min_tokens_per_cache_point if taken.profile else 0
         for position, ttl in points:
-            length = round(tokens * chars[position - 1] / max(1, chars[last - 1]))
+            length = round(tokens * chars[position - 1] / max(1, size))
             if length < minimum:
                 continue
             entry = Entry(
@@ -171,6 +201,26 @@ def _put(kept: OrderedDict[Any, Any], key: object, value: object, limit: int) ->
     kept.move_to_end(key)
     if len(kept) > limit:
         kept.popitem(last=False)
+
+
+def _branch(sent: SentRequest, earlier: _Cached) -> Branch | None:
+    """Return what the earlier request had cached of the common beginning, and how that ends.
+
+    There is no cache point at its end: what Bedrock can read ends where a cache point was.
+    """
+    taken, position = sent.print, sent.shared
+    prefix = taken.prefix
+    if not 0 < position < min(len(prefix), earlier.points[-1][0]):
+        return None
+    size = prefix.chars_before(position)
+    tokens = round(earlier.tokens * size / max(1, earlier.chars))
+    if taken.profile is None or tokens < taken.profile.min_tokens_per_cache_point:
+        return None
+    before = [p for p, _ in (*earlier.points, *taken.points) if p <= position]
+    if prefix.chars_before(max(before, default=0)) >= _ABOUT * size:
+        return None
+    ttl = next(ttl for end, ttl in earlier.points if end > position)
+    return Branch(position, tokens, ttl, earlier.used_at)
 
 
 def _used_points(taken: Fingerprint, usage: CacheUsage) -> list[tuple[int, CacheTTL]]:

@@ -54,6 +54,22 @@ class Entry(NamedTuple):
     position: int
 
 
+class Branch(NamedTuple):
+    """A beginning that an earlier call had in the prompt cache, but without a cache point there.
+
+    Attributes:
+        position: Number of blocks before its end.
+        tokens: Its length, estimated.
+        ttl: The lifetime of what the earlier call wrote.
+        used_at: When that was last written or read, in seconds.
+    """
+
+    position: int
+    tokens: int
+    ttl: CacheTTL
+    used_at: float
+
+
 class CallFacts(NamedTuple):
     """What is known of a call when it has ended.
 
@@ -64,6 +80,7 @@ class CallFacts(NamedTuple):
         change: Where the request differs from the nearest earlier one.
         earlier_tokens: What that one had read and written.
         entry: The longest entry that earlier calls left in this request's prefix.
+        branch: What the nearest earlier request cached of their common beginning, if that is more.
         started_at: When the call was made, in seconds.
         sent_to: Where it went.
         earlier_sent_to: Where the nearest earlier request went.
@@ -76,6 +93,7 @@ class CallFacts(NamedTuple):
     change: Change | None = None
     earlier_tokens: int = 0
     entry: Entry | None = None
+    branch: Branch | None = None
     started_at: float = 0.0
     sent_to: Destination = NOT_KNOWN
     earlier_sent_to: Destination = NOT_KNOWN

@@ -39,8 +39,9 @@ Verdict = Literal[
 _ESTIMATE = 0.9
 # A lifetime is counted from somewhere between the start and the end of a call.
 _ALMOST = 0.98
-_OFF_REASONS = ("off", "section_off")
-_SHORT_REASONS = {"too_short", "no_legal_position"}
+# What is said of the sections of a request that is too short. One that the policy leaves out says
+# nothing about the others.
+_SHORT_REASONS = {"too_short", "no_legal_position", "section_off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,7 @@ def diagnose(facts: CallFacts) -> Diagnosis | None:
         max(
             facts.entry.tokens if facts.entry else 0,
             facts.earlier_tokens if facts.change else 0,
+            facts.branch.tokens if facts.branch else 0,
         ),
     )
     for check in _CHECKS:
@@ -170,8 +172,9 @@ def _unsupported(case: _Case) -> Diagnosis | None:
 
 
 def _hit(case: _Case) -> Diagnosis | None:
-    entry, change = case.facts.entry, case.facts.change
-    share = 1.0 if change or (entry and entry.is_exact) else _ESTIMATE
+    entry, branch = case.facts.entry, case.facts.branch
+    is_exact = case.facts.change or (entry and entry.is_exact)
+    share = 1.0 if is_exact and not branch else _ESTIMATE
     if not case.read or case.read < case.expected * share:
         return None
     return Diagnosis(verdict="hit", expected_read_tokens=case.expected)
@@ -205,6 +208,27 @@ def _prefix_changed(case: _Case) -> Diagnosis | None:
     return case.missed("prefix_changed", str(change), change=change)
 
 
+def _branched(case: _Case) -> Diagnosis | None:
+    """Judge a call whose beginning an earlier one had cached, as part of a longer prefix only."""
+    branch, entry = case.facts.branch, case.facts.entry
+    if branch is None or not (case.read or case.usage.cache_write_tokens):
+        return None
+    if entry is not None and case.read < _ESTIMATE * entry.tokens:
+        return None
+    age = case.facts.started_at - branch.used_at
+    if age >= _ALMOST * TTL_SECONDS[branch.ttl]:
+        return _too_old(case, age, branch.ttl)
+    place = case.taken.place(branch.position)
+    change = Change(kind="branch", section=place.section, message=place.message, block=place.block)
+    said = f"{change}; about {branch.tokens:,} tokens before it are the same"
+    return case.missed("prefix_changed", said, change=change)
+
+
+def _too_old(case: _Case, age: float, ttl: CacheTTL) -> Diagnosis:
+    said = f"last used {_duration(age)} ago, kept for {ttl}"
+    return case.missed("expired", said, age_seconds=age, ttl=ttl)
+
+
 def _first_write(case: _Case) -> Diagnosis | None:
     if case.facts.entry is not None or not case.usage.cache_write_tokens:
         return None
@@ -233,8 +257,7 @@ def _expired(case: _Case) -> Diagnosis | None:
     age = case.facts.started_at - entry.used_at
     if age < _ALMOST * TTL_SECONDS[entry.ttl]:
         return None
-    said = f"last used {_duration(age)} ago, kept for {entry.ttl}"
-    return case.missed("expired", said, age_seconds=age, ttl=entry.ttl)
+    return _too_old(case, age, entry.ttl)
 
 
 def _in_flight(case: _Case) -> Diagnosis | None:
@@ -268,6 +291,8 @@ def _too_long(case: _Case) -> Diagnosis | None:
     limit = case.taken.profile.max_cacheable_tokens if case.taken.profile else 0
     if not 0 < limit < case.usage.input_tokens:
         return None
+    if not case.taken.points and "no_legal_position" not in case.reasons:
+        return None
     said = f"{case.usage.input_tokens:,} tokens, and this model caches up to {limit:,}"
     return case.missed("too_long", said)
 
@@ -289,13 +314,14 @@ _CHECKS: Sequence[Callable[[_Case], Diagnosis | None]] = (
     _hit,
     _too_short,
     _prefix_changed,
+    _branched,
     _first_write,
     _elsewhere,
     _expired,
     _in_flight,
+    _too_long,
     _no_points,
     _out_of_lookback,
-    _too_long,
 )
 
 
@@ -306,14 +332,16 @@ def _reasons(plan: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _why_no_points(reasons: Mapping[str, str]) -> str:
-    for reason in _OFF_REASONS:
-        if reason in reasons:
-            return reasons[reason] or "caching is switched off"
+    if "off" in reasons:
+        return reasons["off"] or "caching is switched off"
     worth = reasons.get("not_worth_it") or reasons.get("loss_limit")
     if worth:
         return f"none was expected to pay ({worth})"
-    if reasons:
-        return "; ".join(f"{reason.replace('_', ' ')}: {said}" for reason, said in reasons.items())
+    others = {reason: said for reason, said in reasons.items() if reason != "section_off"}
+    if not others and reasons:
+        return reasons["section_off"]
+    if others:
+        return "; ".join(f"{reason.replace('_', ' ')}: {said}" for reason, said in others.items())
     return "the request has no cache points"
 
 

@@ -25,12 +25,15 @@ ChangeKind = Literal[
     "number",
     "text",
     "media",
+    "media_name",
     "block_added",
     "block_removed",
     "block_order",
     "history_trimmed",
     "history_summarized",
+    "not_kept",
     "structure",
+    "branch",
 ]
 
 WORDS: Mapping[ChangeKind, str] = {
@@ -53,11 +56,14 @@ WORDS: Mapping[ChangeKind, str] = {
     "number": "a number, perhaps",
     "text": "the text",
     "media": "an image or document",
+    "media_name": "the name of an image or document that is the same otherwise",
     "block_added": "a new block in front of the old ones",
     "block_removed": "a block that is missing",
     "block_order": "the order of blocks",
     "history_trimmed": "messages dropped from the beginning of the history",
     "history_summarized": "messages replaced by others, a summary perhaps",
+    "not_kept": "a message that is not kept as it was sent",
     "structure": "how blocks are divided into messages",
+    "branch": "other content from here on, without a cache point before it",
 }
 """What changed, in words."""

@@ -29,7 +29,8 @@ class Block(NamedTuple):
         kind: What it is.
         chars: Length of its text, or of its JSON.
         text: Of its text, or of its JSON; empty for media.
-        loose: Of the text without whitespace, or of the JSON with sorted keys.
+        loose: Of the text without whitespace, of the JSON with sorted keys, or of what is in an
+            image or document, whatever its name.
         name: Of a tool's name; 0 for other blocks.
     """
 
@@ -163,7 +164,7 @@ def _block(block: Mapping[str, Any], kind: BlockKind, seen: MutableMapping[int, 
 
 def _hashed(block: Mapping[str, Any], kind: BlockKind, content: int, data: bytes) -> Block:
     if kind in ("image", "document", "pdf", "video", "audio"):
-        return Block(content, kind, len(data))
+        return Block(content, kind, len(data), loose=digest(_json(_source_of(block))))
     text, spec = block.get("text"), block.get("toolSpec")
     if isinstance(text, str):
         return Block(content, kind, len(text), hash_text(text), digest(without_spaces(text)))
@@ -180,6 +181,12 @@ def _hashed(block: Mapping[str, Any], kind: BlockKind, content: int, data: bytes
 
 def _is_forced(choice: Mapping[str, Any]) -> bool:
     return next(iter(choice)) not in ("auto", "none")
+
+
+def _source_of(block: Mapping[str, Any]) -> Any:
+    """Return what is in an image or document, without its name and settings."""
+    inside = next(iter(block.values()), None)
+    return inside.get("source") if isinstance(inside, Mapping) else block
 
 
 def _settings(request: Mapping[str, Any]) -> dict[str, int]:

@@ -48,12 +48,14 @@ class SentRequest:
         print: Its hashes.
         earlier: Number of the request it is a version of, or goes on from; `None` if there is none.
         change: Where it differs from that one; `None` if it goes on where that one ended.
+        shared: Blocks at the beginning that both have.
         found_by: Digests of its beginnings, by which it is found.
     """
 
     number: int
     print: Fingerprint
     found_by: frozenset[bytes]
+    shared: int = 0
     earlier: int | None = None
     change: Change | None = None
 
@@ -138,10 +140,11 @@ class SentRequests:
         )
         with self._lock:
             found_by = _beginnings(taken)
-            nearest, change = before, None
+            nearest, change, shared = before, None, len(known)
             if before is None or not _is_next_turn(before, taken):
                 nearest = self._nearest(taken, found_by)
                 change = find_change(nearest.print, taken, request) if nearest else None
+                shared = common_blocks(nearest.print, taken) if nearest else 0
             self._count += 1
             sent = SentRequest(
                 number=self._count,
@@ -149,6 +152,7 @@ class SentRequests:
                 found_by=found_by,
                 earlier=nearest.number if nearest else None,
                 change=change,
+                shared=shared,
             )
             self._keep(sent, token)
             if len(self._seen) > _MAX_SEEN:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage
+from lost_beginnings import LOST_BEGINNINGS
 from situation_runs import (
     LATENCY_SECONDS,
     by_default,
@@ -314,4 +315,5 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "refused by Bedrock": Situation(run=refused, verdict="refused"),
     "throttled": Situation(run=throttled, verdict="failed"),
+    **LOST_BEGINNINGS,
 }  # fmt: skip
