@@ -73,6 +73,22 @@ def check_runtime_client(name: str, value: Any) -> None:
         check_type(name, value, (), what="a boto3 `bedrock-runtime` client")
 
 
+def check_client(name: str, value: Any, *, method: str, what: str) -> None:
+    """Raise unless a value has the method of a boto3 client that will be called.
+
+    Args:
+        name: Of the argument.
+        value: Given.
+        method: Such as `"put_metric_data"`.
+        what: What it must be in words, such as `"a boto3 `cloudwatch` client"`.
+
+    Raises:
+        TypeError: If it has not.
+    """
+    if not hasattr(value, method):
+        check_type(name, value, (), what=what)
+
+
 def check_number(
     name: str,
     value: Any,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, NamedTuple
 
+from langchain_bedrock_cache.checks import check_number, check_type
 from langchain_bedrock_cache.converse import read_converse
 from langchain_bedrock_cache.diagnosis import Diagnoser, Diagnosis
 from langchain_bedrock_cache.diagnosis.facts import Destination
@@ -98,8 +100,15 @@ def explain(
         The explanation. Requests without any cache point are judged as if one were at the end.
 
     Raises:
+        CachePolicyError: If the gap is negative.
+        TypeError: If a body is no dict, or the model no string.
         UnreadableRequestError: If a body is not a chat request, or does not name its model.
     """
+    what = "a dict, the body of a request"
+    check_type("request", request, Mapping, what=what)
+    check_type("previous", previous, (Mapping, NoneType), what=f"{what}, or None")
+    check_type("model", model, (str, NoneType), what="a model ID, or None")
+    check_number("gap_seconds", gap_seconds, least=0, is_finite=True)
     requests = SentRequests()
     diagnoser, cache = Diagnoser(requests), PromptCache()
     bodies = [body for body in (previous, request) if body is not None]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.record_lines import record_from_line, record_to_line
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report import CacheReport
@@ -41,7 +42,7 @@ class JsonLinesSink:
 
     Raises:
         OSError: If the file cannot be opened for writing.
-        TypeError: If the stream takes bytes.
+        TypeError: If the stream takes bytes, or it is neither a path nor a stream.
 
     Example:
         ```python
@@ -64,6 +65,8 @@ class JsonLinesSink:
             )
             raise TypeError(msg)
         else:
+            if not hasattr(target, "write"):
+                check_type("target", target, (), what="a path, or a text stream")
             self._target = target
 
     def __call__(self, record: CallRecord) -> None:

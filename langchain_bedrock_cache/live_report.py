@@ -41,6 +41,7 @@ class LiveReportCallbackHandler(CacheUsageCallbackHandler):
     ) -> None:
         check_callable("show", show, what="a function that takes a report")
         check_number("seconds", seconds, least=0)
+        check_callable("timer", timer, what="a function that returns seconds")
         super().__init__(**settings)
         self._show = show
         self._seconds = seconds

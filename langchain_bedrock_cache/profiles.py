@@ -14,6 +14,13 @@ from importlib.resources import files
 from typing import Any, Literal, get_args
 
 from langchain_bedrock_cache.addresses import base_model_id
+from langchain_bedrock_cache.checks import (
+    check_choice,
+    check_list,
+    check_number,
+    check_text,
+    check_type,
+)
 
 __all__ = [
     "SECTIONS",
@@ -143,8 +150,31 @@ def register_profile(profile: ModelProfile) -> None:
     Args:
         profile: Its `id` may be a base model ID (versions and geo prefixes then match too) or
             a full ARN. `dataclasses.replace(find_profile(...), ...)` is an easy way to make one.
+
+    Raises:
+        CachePolicyError: If a value of it is unknown, negative or blank.
+        TypeError: If it is no profile.
     """
+    _check_profile(profile)
     _registered[profile.id] = profile
+
+
+def _check_profile(profile: Any) -> None:
+    check_type("profile", profile, ModelProfile, what="a ModelProfile")
+    check_text("id", profile.id, what="a base model ID or an ARN")
+    for name in (
+        "min_tokens_per_cache_point",
+        "max_cache_points",
+        "lookback_blocks",
+        "max_cacheable_tokens",
+    ):
+        check_number(name, getattr(profile, name), least=0, is_whole=True)
+    for name, known in {"sections": SECTIONS, "ttls": get_args(CacheTTL)}.items():
+        check_list(name, getattr(profile, name), what=f"a tuple of some of {known}")
+        for value in getattr(profile, name):
+            check_choice(name, value, known)
+    check_choice("points_after", profile.points_after, ("text", "any"))
+    check_choice("tool_choice_scope", profile.tool_choice_scope, SECTIONS)
 
 
 def unregister_profile(profile_id: str) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_bedrock_cache.checks import check_number, check_text
+from langchain_bedrock_cache.checks import (
+    check_client,
+    check_list,
+    check_number,
+    check_text,
+    check_type,
+)
 from langchain_bedrock_cache.cloudwatch.expressions import (
     INPUT_METRICS,
     hit_ratio_percent,
@@ -46,11 +52,16 @@ def alarms_of(
         actions: ARNs of what to do, such as an SNS topic; nothing by default.
 
     Raises:
-        CachePolicyError: If the limit is not between 0 and 1.
+        CachePolicyError: If the limit is not between 0 and 1, or another number is negative.
+        TypeError: If an argument is of another type.
     """
     check_text("model_id", model_id, what="a model ID")
     check_number("min_input_tokens", min_input_tokens, least=0)
     check_number("min_written_tokens", min_written_tokens, least=0)
+    check_number("hit_ratio_below", hit_ratio_below)
+    if base_model is not None:
+        check_text("base_model", base_model, what="a model ID, or None")
+    check_list("actions", actions, what="a list of ARNs")
     if not 0 < hit_ratio_below < 1:
         msg = f"hit_ratio_below is {hit_ratio_below!r}, but a hit ratio is between 0 and 1."
         raise CachePolicyError(msg)
@@ -108,8 +119,14 @@ def put_alarms(client: Any, alarms: Sequence[Mapping[str, Any]]) -> None:
         alarms: As `alarms_of` returns them.
 
     Raises:
+        TypeError: If it is no such client, or these are no alarms.
         botocore.exceptions.ClientError: As AWS answers; a missing permission is named in a note.
     """
+    what = "a boto3 `cloudwatch` client"
+    check_client("client", client, method="put_metric_alarm", what=what)
+    check_list("alarms", alarms, what="a list of alarms, as alarms_of returns it")
+    for alarm in alarms:
+        check_type("an alarm", alarm, Mapping, what="a dict (is `alarms` a list of them?)")
     with naming_missing_permissions():
         for alarm in alarms:
             client.put_metric_alarm(**alarm)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Any
 
-from langchain_bedrock_cache.checks import check_text, check_type
+from langchain_bedrock_cache.checks import check_client, check_text, check_type
 from langchain_bedrock_cache.cloudwatch.expressions import HIT_RATIO_PERCENT, INPUT_METRICS
 from langchain_bedrock_cache.cloudwatch.metrics import BEDROCK_NAMESPACE, MODEL_DIMENSION
 from langchain_bedrock_cache.exceptions import CachePolicyError
@@ -52,7 +53,12 @@ def dashboard_body(
         CachePolicyError: If there is no model, or there are more than a dashboard has room for.
     """
     check_type("model_ids", model_ids, (list, tuple), what="a list of model IDs")
+    for model_id in model_ids:
+        check_text("a model ID", model_id, what="a string")
     check_text("region", region, what="an AWS Region")
+    if published_in is not None:
+        check_text("published_in", published_in, what="a namespace of CloudWatch, or None")
+    check_type("dimensions", dimensions, (Mapping, NoneType), what="a dict of strings, or None")
     rows = 1 if published_in is None else 2
     per_model = 3 if published_in is None else 5
     most = (_MAX_WIDGETS - 1) // per_model
@@ -83,8 +89,13 @@ def put_dashboard(client: Any, body: Mapping[str, Any], *, name: str = DASHBOARD
         name: Of the dashboard.
 
     Raises:
+        CachePolicyError: If the name is blank.
+        TypeError: If it is no such client, or no such body.
         botocore.exceptions.ClientError: As AWS answers; a missing permission is named in a note.
     """
+    check_client("client", client, method="put_dashboard", what="a boto3 `cloudwatch` client")
+    check_type("body", body, Mapping, what="a dict, as dashboard_body returns it")
+    check_text("name", name, what="the name of a dashboard")
     with naming_missing_permissions():
         client.put_dashboard(DashboardName=name, DashboardBody=json.dumps(body))
 

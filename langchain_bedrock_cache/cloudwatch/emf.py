@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, Self, get_args
 
-from langchain_bedrock_cache.checks import check_type
+from langchain_bedrock_cache.checks import check_callable, check_type
 from langchain_bedrock_cache.cloudwatch.metrics import MODEL_DIMENSION, NAMESPACE, PUBLISHED
 from langchain_bedrock_cache.cloudwatch.values import (
     checked_dimensions,
@@ -61,6 +61,7 @@ class EmfSink:
 
     Raises:
         CachePolicyError: If CloudWatch would refuse the namespace or the dimensions.
+        TypeError: If writer or clock are something else.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class EmfSink:
             raise CachePolicyError(msg)
         if writer is not None and not hasattr(writer, "write"):
             check_type("writer", writer, (), what="a text file, such as sys.stdout")
+        check_callable("clock", clock, what="a function that returns seconds")
         self._writer = writer
         self._line_for = line_for
         self._namespace = checked_namespace(namespace)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from langchain_bedrock_cache.checks import check_number
 from langchain_bedrock_cache.cloudwatch.metrics import MODEL_DIMENSION, Metric
 
 Statistic = Literal["Sum", "SampleCount", "Maximum"]
@@ -42,7 +43,11 @@ class TimeRange:
         Args:
             hours: How many; rounded outward to whole spans.
             now: The present time, in seconds since the epoch.
+
+        Raises:
+            CachePolicyError: If there are no hours, or more than CloudWatch keeps.
         """
+        check_number("hours", hours, above=0, most=MAX_HOURS)
         seconds = hours * 3600
         fitting = (p for p in _PERIODS_SECONDS if seconds <= _MAX_SPANS * p)
         period = next(fitting, _PERIODS_SECONDS[-1])

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from langchain_bedrock_cache.checks import (
     check_callable,
     check_choice,
+    check_client,
     check_list,
     check_number,
     check_text,
@@ -41,6 +42,7 @@ from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.rates import Rates
 
+_CLIENT = "a boto3 `cloudwatch` client"
 _COUNT_OF_CALLS: Mapping[Source, str] = {"bedrock": "Invocations", "published": "Calls"}
 
 
@@ -138,6 +140,7 @@ def models_with_metrics(
     Raises:
         botocore.exceptions.ClientError: As AWS answers; a missing permission is named in a note.
     """
+    check_client("client", client, method="get_paginator", what=_CLIENT)
     _check_places(client, namespace, dimensions)
     more = {**(dimensions or {})}
     found: set[str] = set()
@@ -168,8 +171,8 @@ def _check(hours: float, source: Source) -> None:
 
 
 def _check_places(client: Any, namespace: str | None, dimensions: Mapping[str, str] | None) -> None:
-    if client is not None and not hasattr(client, "get_paginator"):
-        check_type("client", client, (), what="a boto3 `cloudwatch` client")
+    if client is not None:
+        check_client("client", client, method="get_paginator", what=_CLIENT)
     if namespace is not None:
         check_text("namespace", namespace, what="a namespace of CloudWatch")
     check_type("dimensions", dimensions, (Mapping, NoneType), what="a dict of strings, or None")

@@ -14,7 +14,7 @@ from langchain.agents.middleware.types import (
 )
 
 from langchain_bedrock_cache.caching import CallPlanner
-from langchain_bedrock_cache.checks import check_type
+from langchain_bedrock_cache.checks import check_flag, check_type
 from langchain_bedrock_cache.exceptions import UnsupportedModelError
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
 from langchain_bedrock_cache.middleware.tool_order import StableTools, ToolOrder
@@ -68,6 +68,7 @@ class BedrockCacheMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         check_type("policy", policy, (CachePolicy, NoneType), what="a CachePolicy, or None")
         check_type("memory", memory, (PrefixMemory, NoneType), what="a PrefixMemory, or None")
+        check_flag("replaces_default", replaces_default)
         self._stated_policy = policy
         # One for all models: it remembers what Bedrock refused, and what the user was told.
         self._planner = CallPlanner(

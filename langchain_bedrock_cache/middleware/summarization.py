@@ -28,6 +28,9 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command
 from typing_extensions import override
 
+from langchain_bedrock_cache.checks import check_flag, check_text
+from langchain_bedrock_cache.exceptions import CachePolicyError
+
 SUMMARY_INSTRUCTION = """\
 This conversation is getting long. Everything in it will be replaced by a summary that you write \
 now, except {kept}. Write for yourself, so that you can go on without it: what the user wants and \
@@ -75,6 +78,8 @@ class CachedSummarizationMiddleware(SummarizationMiddleware[Any, Any]):
             `keep=("messages", 20)`.
 
     Raises:
+        CachePolicyError: If the instruction cannot be filled in.
+        TypeError: If the instruction is no text, or `keep_head` no truth value.
         ValueError: By LangChain, if the settings cannot be used.
 
     Example:
@@ -96,6 +101,8 @@ class CachedSummarizationMiddleware(SummarizationMiddleware[Any, Any]):
         instruction: str = SUMMARY_INSTRUCTION,
         **settings: Any,
     ) -> None:
+        check_flag("keep_head", keep_head)
+        _check_instruction(instruction)
         super().__init__(model, **settings)
         self._keep_head = keep_head
         self._instruction = instruction
@@ -201,6 +208,19 @@ class CachedSummarizationMiddleware(SummarizationMiddleware[Any, Any]):
         messages = [*split.head, *self._build_new_messages(summary), *split.preserved]
         self._ensure_message_ids(messages)
         return messages
+
+
+def _check_instruction(instruction: Any) -> None:
+    """Raise now what would fail in the middle of a long conversation."""
+    check_text("instruction", instruction, what="what the agent is asked")
+    try:
+        instruction.format(kept="")
+    except (LookupError, ValueError) as error:
+        msg = (
+            f"The instruction cannot be filled in ({type(error).__name__}: {error}). Its one place "
+            "to fill in is {kept}; write other braces twice: {{ and }}."
+        )
+        raise CachePolicyError(msg) from error
 
 
 def _is_summary(message: AnyMessage) -> bool:

@@ -55,6 +55,8 @@ class ProbePlan:
 
     def __post_init__(self) -> None:
         check_text("model_id", self.model_id, what="a model ID")
+        if self.base_model is not None:
+            check_text("base_model", self.base_model, what="a model ID, or None")
         check_number("calls", self.calls, least=2, is_whole=True)  # one to write, one to read
         if self.prompt_tokens is not None:
             check_number("prompt_tokens", self.prompt_tokens, least=1, is_whole=True)

@@ -16,6 +16,7 @@ from langchain_core.prompts import (
 )
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableLambda
 
+from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.client import CachedClient
 from langchain_bedrock_cache.rag.prompts import DOCUMENT_SEPARATOR, can_split, split_stable
 from langchain_bedrock_cache.runnables import CachePointTransformer
@@ -51,8 +52,13 @@ def create_cached_stuff_documents_chain(
 
     Raises:
         ValueError: If the prompt has no such variable.
-        TypeError: If the prompt is neither a chat prompt nor a `PromptTemplate`.
+        TypeError: If the prompt is neither a chat prompt nor a `PromptTemplate`, or the order no
+            document transformer.
     """
+    check_type("prompt", prompt, BasePromptTemplate, what="a prompt template")
+    if order is not None and not hasattr(order, "transform_documents"):
+        what = "a document transformer such as PrefixOrder(), or None"
+        check_type("order", order, (), what=what)
     if document_variable_name not in prompt.input_variables:
         msg = (
             f"Prompt must accept {document_variable_name} as an input variable. "

@@ -18,6 +18,7 @@ from langchain_core.prompts import (
 )
 from pydantic import Field
 
+from langchain_bedrock_cache.checks import check_list
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.rag.pieces import Tokens, cut_messages
 from langchain_bedrock_cache.runnables.splitting import SplitChatPromptTemplate
@@ -161,6 +162,7 @@ def split_stable(
     """
     if isinstance(stable, str):
         stable = (stable,)
+    check_list("stable", stable, what="a list of names of variables")
     if isinstance(prompt, PromptTemplate):
         prompt = ChatPromptTemplate([HumanMessagePromptTemplate(prompt=prompt)])
     if not can_split(prompt):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from langchain_bedrock_cache.checks import check_choice, check_list, check_number, check_type
 from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.quota import QuotaEffect, is_provisioned, quota_effect
@@ -66,7 +67,11 @@ class ReportFacts:
     """
 
     def __init__(self, records: Iterable[CallRecord]) -> None:
+        what = "calls, such as `CacheUsageCallbackHandler.records`"
+        check_list("records", records, what=what)
         self.records: Sequence[CallRecord] = tuple(records)
+        for record in self.records[:1]:  # whoever gives something else gives nothing but that
+            check_type("a record", record, CallRecord, what="a CallRecord")
 
     @cached_property
     def total(self) -> ReportRow:
@@ -79,6 +84,7 @@ class ReportFacts:
         Args:
             grouping: What a row is. A call counts under each of its tags.
         """
+        check_choice("grouping", grouping, get_args(Grouping))
         names = {
             "model": lambda record: [record.model_name],
             "tag": lambda record: dict.fromkeys(record.tags),
@@ -94,6 +100,8 @@ class ReportFacts:
         Args:
             latest: How many of them, from the end; default: all.
         """
+        if latest is not None:
+            check_number("latest", latest, least=1, is_whole=True)
         runs: dict[str, list[CallRecord]] = {}
         for record in self.records:
             runs.setdefault(_run_name(record), []).append(record)

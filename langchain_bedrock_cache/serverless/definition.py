@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+from langchain_bedrock_cache.checks import shown
 from langchain_bedrock_cache.serverless.errors import DeploymentError, permanent_errors
 from langchain_bedrock_cache.serverless.filling import fill
 from langchain_bedrock_cache.serverless.grouping import MAX_QUESTIONS
@@ -13,6 +14,10 @@ MapMode = Literal["inline", "distributed"]
 # https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html (checked 2026-11-22)
 _MAX_INLINE_CONCURRENCY = 40
 _LONGEST_WAIT_SECONDS = 60
+# A standard execution ends after a year:
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html (checked 2026-11-22)
+_LONGEST_TIMEOUT_SECONDS = 31_536_000
+_PARTITIONS = ("aws", "aws-cn", "aws-us-gov")
 
 
 def state_machine_definition(
@@ -61,16 +66,20 @@ def state_machine_definition(
     if mode not in get_args(MapMode):
         msg = f"mode is {mode!r}; choose one of {', '.join(map(repr, get_args(MapMode)))}."
         raise DeploymentError(msg)
+    check_texts(answer_function=answer_function, run_function=run_function, runs_uri=runs_uri)
+    check_partition(partition)
     bucket, _, prefix = runs_uri.removeprefix("s3://").partition("/")
     if not (runs_uri.startswith("s3://") and bucket and runs_uri.endswith("/")):
         msg = f"runs_uri is {runs_uri!r}, but must be an S3 URI that ends in a slash."
         raise DeploymentError(msg)
-    _check("questions_at_once", questions_at_once, _MAX_INLINE_CONCURRENCY)
+    check_whole("questions_at_once", questions_at_once, _MAX_INLINE_CONCURRENCY)
     # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html (checked 2026-11-22)
-    _check("documents_at_once", documents_at_once, 40 if mode == "inline" else 10_000)
-    _check("documents_per_batch", documents_per_batch, MAX_QUESTIONS)
-    _check("attempts", attempts, 100)
-    _check("retry_seconds", retry_seconds, _LONGEST_WAIT_SECONDS)
+    check_whole("documents_at_once", documents_at_once, 40 if mode == "inline" else 10_000)
+    check_whole("documents_per_batch", documents_per_batch, MAX_QUESTIONS)
+    check_whole("attempts", attempts, 100)
+    check_whole("retry_seconds", retry_seconds, _LONGEST_WAIT_SECONDS)
+    check_whole("task_timeout_seconds", task_timeout_seconds, _LONGEST_TIMEOUT_SECONDS)
+    check_whole("run_timeout_seconds", run_timeout_seconds, _LONGEST_TIMEOUT_SECONDS)
     values = {
         "answer_function": answer_function,
         "run_function": run_function,
@@ -108,7 +117,41 @@ def _retry(attempts: int, retry_seconds: int) -> list[dict[str, Any]]:
     ]
 
 
-def _check(name: str, value: int, highest: int) -> None:
+def check_whole(name: str, value: int, highest: int) -> None:
+    """Raise unless a parameter is a whole number from 1 on.
+
+    Args:
+        name: Of the parameter.
+        value: Given.
+        highest: The highest that is allowed.
+
+    Raises:
+        DeploymentError: If it is not.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
         msg = f"{name} is {value!r}, but must be a whole number from 1 to {highest:,}."
+        raise DeploymentError(msg)
+
+
+def check_texts(**parameters: Any) -> None:
+    """Raise unless parameters are texts that say something.
+
+    Raises:
+        DeploymentError: If one is not.
+    """
+    for name, value in parameters.items():
+        if not isinstance(value, str) or not value.strip():
+            msg = f"{name} is {shown(value)}, but must be a text that is not blank."
+            raise DeploymentError(msg)
+
+
+def check_partition(partition: str) -> None:
+    """Raise unless AWS has such a partition.
+
+    Raises:
+        DeploymentError: If it has not.
+    """
+    if partition not in _PARTITIONS:
+        choices = ", ".join(map(repr, _PARTITIONS))
+        msg = f"partition is {shown(partition)}; choose one of {choices}."
         raise DeploymentError(msg)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_bedrock_cache.checks import check_choice, check_number, check_type
+from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.serverless.errors import DeploymentError, ServerlessError
 from langchain_bedrock_cache.serverless.replies import http_error, http_reply
@@ -74,14 +75,22 @@ def create_handler(
         documents: Beginnings of S3 URIs that may be read; empty for any.
 
     Raises:
-        CachePolicyError: If `ttl` or `max_document_bytes` is out of range.
-        TypeError: If model or documents are something else.
+        CachePolicyError: If `ttl` or `max_document_bytes` is out of range, or `documents` has
+            something else than S3 URIs.
+        TypeError: If an argument is of another type.
     """
     if not hasattr(model, "model_id"):
         check_type("model", model, (), what="a ChatBedrockConverse or ChatBedrockCached")
     check_choice("ttl", ttl, get_args(CacheTTL))
-    check_number("max_document_bytes", max_document_bytes, least=1)
+    check_type("instructions", instructions, str, what="a string")
+    check_number("max_document_bytes", max_document_bytes, least=1, is_whole=True)
     check_type("documents", documents, (tuple, list), what="a tuple of beginnings of S3 URIs")
+    for uri in documents:
+        check_type("a beginning of documents", uri, str, what="an S3 URI")
+        if not uri.startswith("s3://"):
+            msg = f"documents has {uri!r}; give beginnings of S3 URIs, such as s3://bucket/folder/."
+            raise CachePolicyError(msg)
+    _check_s3(s3_client)
 
     def make() -> DocumentAnswers:
         from langchain_bedrock_cache.serverless.answers import (  # noqa: PLC0415 - heavy
@@ -124,7 +133,11 @@ def create_run_handler(*, s3_client: Any = None) -> Handler:
 
     Args:
         s3_client: Of boto3; default: one is made by the first request, and kept.
+
+    Raises:
+        TypeError: If it is no such client.
     """
+    _check_s3(s3_client)
 
     def run(event: Any, _context: Any = None) -> dict[str, Any]:
         from langchain_bedrock_cache.serverless.runs import Runs  # noqa: PLC0415 - heavy
@@ -141,6 +154,11 @@ def _storage(s3_client: Any) -> Storage:
     from langchain_bedrock_cache.serverless.storage import Storage  # noqa: PLC0415 - heavy
 
     return container_storage() if s3_client is None else Storage(s3_client)
+
+
+def _check_s3(client: Any) -> None:
+    if isinstance(client, str | int | dict):  # stand-ins need no method but those that are called
+        check_type("s3_client", client, (), what="a boto3 `s3` client, or None")
 
 
 def _answer(event: Any, answers: Callable[[], DocumentAnswers]) -> dict[str, Any]:

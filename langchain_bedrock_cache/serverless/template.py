@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
+from langchain_bedrock_cache.checks import shown
 from langchain_bedrock_cache.profiles import CacheTTL, find_profile
-from langchain_bedrock_cache.serverless.definition import state_machine_definition
+from langchain_bedrock_cache.serverless.definition import (
+    check_texts,
+    check_whole,
+    state_machine_definition,
+)
 from langchain_bedrock_cache.serverless.errors import DeploymentError
 from langchain_bedrock_cache.serverless.filling import fill
 from langchain_bedrock_cache.serverless.model_access import model_resources
 from langchain_bedrock_cache.serverless.settings import PREFIX
 
 _FUNCTION_TIMEOUT_SECONDS = 120
+_LONGEST_RETENTION_DAYS = 36_500
+# What CloudWatch Logs takes; a stack with another number fails while it is made. Guarded by
+# test_days_that_logs_are_kept_are_those_of_botocore.
+_LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545),
+    *(731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
 
 
 def deployment_template(
@@ -57,8 +69,15 @@ def deployment_template(
     if not isinstance(model, str) or not model.strip():
         msg = f"model is {model!r}, but must be a model ID, an inference profile ID or an ARN."
         raise DeploymentError(msg)
-    if not isinstance(max_tokens, int) or max_tokens < 1:
+    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int) or max_tokens < 1:
         msg = f"max_tokens is {max_tokens!r}, but must be a whole number, 1 or more."
+        raise DeploymentError(msg)
+    _check_texts(base_model=base_model, instructions=instructions)
+    _check_bucket(document_bucket)
+    _check_retention(log_retention_days)
+    check_whole("run_retention_days", run_retention_days, _LONGEST_RETENTION_DAYS)
+    if ttl not in get_args(CacheTTL):
+        msg = f"ttl is {shown(ttl)}; choose one of {', '.join(map(repr, get_args(CacheTTL)))}."
         raise DeploymentError(msg)
     profile = find_profile(model, base_model=base_model)
     if profile is not None and profile.supports_caching and ttl not in profile.ttls:
@@ -121,6 +140,23 @@ def deployment_files(**parameters: Any) -> dict[str, str]:
         "items.jsonl": "".join(json.dumps(item) + "\n" for item in items),
         "deploy.sh": _DEPLOY,
     }
+
+
+def _check_texts(**parameters: str | None) -> None:
+    check_texts(**{name: value for name, value in parameters.items() if value is not None})
+
+
+def _check_bucket(bucket: str) -> None:
+    if not isinstance(bucket, str) or "/" in bucket or ":" in bucket:
+        msg = f"document_bucket is {shown(bucket)}, but must be the name of a bucket alone."
+        raise DeploymentError(msg)
+
+
+def _check_retention(days: int) -> None:
+    if isinstance(days, bool) or days not in _LOG_RETENTION_DAYS:
+        choices = ", ".join(map(str, _LOG_RETENTION_DAYS))
+        msg = f"log_retention_days is {shown(days)}, but CloudWatch Logs takes {choices}."
+        raise DeploymentError(msg)
 
 
 # Wheels for the function's processor, whatever machine this runs on.

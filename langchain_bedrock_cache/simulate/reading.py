@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from langchain_bedrock_cache.checks import check_number
+from langchain_bedrock_cache.checks import check_list, check_number, check_text, check_type
 from langchain_bedrock_cache.exceptions import UnsupportedModelError
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile
 from langchain_bedrock_cache.simulate.jsonfiles import read_documents
@@ -39,7 +40,7 @@ class ReadOptions:
         chars_per_token: Converts sizes; `None`: what logged token counts say, else 3.0.
 
     Raises:
-        CachePolicyError: If a number is out of range.
+        CachePolicyError: If a number is out of range, or the model blank.
     """
 
     model: str | None = None
@@ -49,7 +50,9 @@ class ReadOptions:
     chars_per_token: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the model and the numbers."""
+        if self.model is not None:
+            check_text("model", self.model, what="a model ID, or None")
         if self.limit is not None:
             check_number("limit", self.limit, least=1, is_whole=True)
         check_number("skip", self.skip, least=0, is_whole=True)
@@ -98,6 +101,10 @@ def read_sources(
         FileNotFoundError: If a path does not exist.
         UnsupportedModelError: If `options.model` is not known, or has no prompt caching.
     """
+    check_list("paths", paths, what="a list of paths")
+    for path in paths:
+        check_type("a path", path, Path, what="a pathlib.Path")
+    check_type("options", options, (ReadOptions, NoneType), what="ReadOptions, or None")
     options = options or ReadOptions()
     model_id = options.model or DEFAULT_MODEL
     profile = find_profile(model_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
-from langchain_bedrock_cache.checks import check_callable
+from langchain_bedrock_cache.checks import check_callable, check_text, check_type
 from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.telemetry import names
@@ -40,6 +40,8 @@ class OpenTelemetrySink:
 
     Raises:
         ImportError: If OpenTelemetry is not installed.
+        CachePolicyError: If the name of the provider is blank.
+        TypeError: If something is of another type.
         ValueError: If `span` is something else.
 
     Example:
@@ -60,6 +62,11 @@ class OpenTelemetrySink:
         if span not in get_args(SpanChoice):
             msg = f'span is {span!r}, but only "current", "own" and "none" are known.'
             raise ValueError(msg)
+        check_text("provider_name", provider_name, what="a name such as 'aws.bedrock'")
+        if meter_provider is not None and not hasattr(meter_provider, "get_meter"):
+            check_type("meter_provider", meter_provider, (), what="a MeterProvider, or None")
+        if tracer_provider is not None and not hasattr(tracer_provider, "get_tracer"):
+            check_type("tracer_provider", tracer_provider, (), what="a TracerProvider, or None")
         with needs("opentelemetry-api", what="OpenTelemetrySink", extra="otel"):
             from opentelemetry import metrics, trace  # noqa: PLC0415 - optional
         if attributes_of is not None:

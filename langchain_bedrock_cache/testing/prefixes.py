@@ -9,8 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import NoneType
 from typing import Any, Literal, get_args
 
+from langchain_bedrock_cache.checks import (
+    check_callable,
+    check_flag,
+    check_list,
+    check_number,
+    check_type,
+)
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWarning
 from langchain_bedrock_cache.simulate.bodies import to_converse
@@ -74,6 +82,17 @@ class _Trial:
         if self.through not in get_args(Through):
             msg = f"through is {self.through!r}. Choose 'system' or 'history'."
             raise CachePolicyError(msg)
+        if self.min_shared_tokens is not None:
+            check_number("min_shared_tokens", self.min_shared_tokens, least=0)
+        if self.travel is not None:
+            check_callable("travel", self.travel, what="a function of a datetime, or None")
+        check_type("apart", self.apart, timedelta, what="a timedelta")
+        if self.apart < timedelta(0):
+            msg = f"apart is {self.apart!r}, but runs follow each other: use 0 or more."
+            raise CachePolicyError(msg)
+        what = "a BedrockEmulator, or None (of an EmulatedBedrock, its `emulator`)"
+        check_type("emulator", self.emulator, (BedrockEmulator, NoneType), what=what)
+        check_flag("show_text", self.show_text)
 
     def each(self) -> Iterator[tuple[Any, AbstractContextManager[Any]]]:
         """Yield what to give the chain, and what to run it in; the first input comes once more."""
@@ -208,9 +227,11 @@ def assert_prefix_stable(
     Raises:
         AssertionError: If the prefix changes, with section, block, character, a guess and a remedy
             for each place; if two runs share too little; or if there was no call.
-        CachePolicyError: If there are no inputs, or `through` is something else.
+        CachePolicyError: If there are no inputs, or a setting makes no sense.
+        TypeError: If the chain cannot be run, or a setting is of another type.
     """
     __tracebackhide__ = True  # pytest then shows the line of the test
+    _check_chain(chain, "invoke")
     trial = _Trial(
         inputs=_listed(inputs),
         through=through,
@@ -243,6 +264,7 @@ async def aassert_prefix_stable(
 ) -> StablePrefix:
     """Assert the same as `assert_prefix_stable` of `chain.ainvoke`, or of an async function."""
     __tracebackhide__ = True  # pytest then shows the line of the test
+    _check_chain(chain, "ainvoke")
     trial = _Trial(
         inputs=_listed(inputs),
         through=through,
@@ -261,7 +283,14 @@ async def aassert_prefix_stable(
     return trial.judge()
 
 
+def _check_chain(chain: Any, method: str) -> None:
+    if not hasattr(chain, method):
+        check_callable("chain", chain, what="a Runnable, or a function of the input")
+
+
 def _listed(inputs: Any) -> list[Any]:
+    if not isinstance(inputs, str | Mapping):
+        check_list("inputs", inputs, what="a list of inputs")
     given = [inputs] if isinstance(inputs, str | Mapping) else list(inputs)
     if not given:
         msg = "inputs is empty. Give the chain at least one input; two that differ say more."
