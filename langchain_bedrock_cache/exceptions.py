@@ -1,7 +1,7 @@
 """Errors and warnings of the package.
 
 * BedrockCacheError
-  * CachePolicyError (also ValueError): a policy that contradicts itself
+  * CachePolicyError (also ValueError): a setting that is unknown, out of range or contradictory
   * CachePlanError (also ValueError): cache points the application placed that cannot be sent
     * TooManyCachePointsError
     * CacheTTLOrderError
@@ -20,7 +20,7 @@ class BedrockCacheError(Exception):
 
 
 class CachePolicyError(BedrockCacheError, ValueError):
-    """A cache policy holds a value that is unknown or contradicts another."""
+    """A policy or another setting has a value that is unknown, out of range or contradictory."""
 
 
 class CachePlanError(BedrockCacheError, ValueError):

@@ -18,7 +18,7 @@ from langchain_bedrock_cache.serverless.model_access import model_resources
 from langchain_bedrock_cache.serverless.settings import PREFIX
 
 _FUNCTION_TIMEOUT_SECONDS = 120
-_LONGEST_RETENTION_DAYS = 36_500
+_LONGEST_RETENTION_DAYS = 36_500  # a century: more is a mistake
 # What CloudWatch Logs takes; a stack with another number fails while it is made. Guarded by
 # test_days_that_logs_are_kept_are_those_of_botocore.
 _LOG_RETENTION_DAYS = (
@@ -143,7 +143,7 @@ def deployment_files(**parameters: Any) -> dict[str, str]:
 
 
 def _check_texts(**parameters: str | None) -> None:
-    check_texts(**{name: value for name, value in parameters.items() if value is not None})
+    check_texts(**{name: value for name, value in parameters.items() if value not in (None, "")})
 
 
 def _check_bucket(bucket: str) -> None:
@@ -153,7 +153,7 @@ def _check_bucket(bucket: str) -> None:
 
 
 def _check_retention(days: int) -> None:
-    if isinstance(days, bool) or days not in _LOG_RETENTION_DAYS:
+    if not isinstance(days, int) or isinstance(days, bool) or days not in _LOG_RETENTION_DAYS:
         choices = ", ".join(map(str, _LOG_RETENTION_DAYS))
         msg = f"log_retention_days is {shown(days)}, but CloudWatch Logs takes {choices}."
         raise DeploymentError(msg)
