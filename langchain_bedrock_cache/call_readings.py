@@ -6,14 +6,14 @@ that is unlike the others.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.addresses import base_model_id, parse_address
 from langchain_bedrock_cache.model_lookup import name_of
-from langchain_bedrock_cache.usage import CacheUsage
+from langchain_bedrock_cache.usage import CacheUsage, reported_write_tokens
 
 _PLAN_KEYS = ("points", "skipped", "refused")
 _NOTHING: Mapping[str, Any] = {}
@@ -48,6 +48,8 @@ class CallReading(NamedTuple):
 
     Attributes:
         usage: Tokens; `None` if not reported.
+        reported_write_tokens: Written tokens as reported, where they do not add up with the rest
+            and `usage` has another number.
         plan: What our chat model planned, `None` for other models.
         request: Number of the request among the sent ones; `None` if it was not noted.
         names: Model names as the response has them.
@@ -58,6 +60,7 @@ class CallReading(NamedTuple):
     """
 
     usage: CacheUsage | None = None
+    reported_write_tokens: int | None = None
     plan: Mapping[str, Any] | None = None
     request: int | None = None
     names: ModelNames = ModelNames()
@@ -146,9 +149,13 @@ def with_metadata(reading: CallReading, metadata: Mapping[str, Any]) -> CallRead
     plan = _mapping(metadata.get("CachePlan"))
     if not plan or reading.plan is not None:
         return reading
-    usage = _mapping(metadata.get("ConverseUsage"))
+    usage, reported = reading.usage, reading.reported_write_tokens
+    if converse_usage := _mapping(metadata.get("ConverseUsage")):
+        usage = CacheUsage.from_converse(converse_usage)
+        reported = reported_write_tokens(converse_usage, usage)
     return reading._replace(
-        usage=CacheUsage.from_converse(usage) if usage else reading.usage,
+        usage=usage,
+        reported_write_tokens=reported,
         plan={key: plan.get(key) for key in _PLAN_KEYS},
         request=plan.get("request"),
     )
@@ -158,13 +165,15 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
     messages = [message for answer in answers if (message := getattr(answer, "message", None))]
     if not messages:
         return CallReading()
-    usages = dict(filter(None, map(_usage_by_request, messages)))
+    usages = dict(filter(None, map(_usage_by_request, messages))).values()
+    usage = reduce(add, (counts for counts, _ in usages)) if usages else None
     metadata = _mapping(getattr(messages[0], "response_metadata", None))
     plan = _mapping(_mapping(metadata.get("ResponseMetadata")).get("CachePlan"))
     router = _mapping(_mapping(metadata.get("trace")).get("promptRouter"))
     model_name = _first_text(metadata.get("model_name"))
     return CallReading(
-        usage=reduce(add, usages.values()) if usages else None,
+        usage=usage,
+        reported_write_tokens=_reported_write_tokens(usages),
         plan={key: plan.get(key) for key in _PLAN_KEYS} if plan else None,
         request=plan.get("request"),
         names=ModelNames(
@@ -180,8 +189,16 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
     )
 
 
-def _usage_by_request(message: Any) -> tuple[Hashable, CacheUsage] | None:
-    """Return the usage of a message's request, once per request.
+def _reported_write_tokens(usages: Collection[tuple[CacheUsage, int | None]]) -> int | None:
+    if all(reported is None for _, reported in usages):
+        return None
+    return sum(
+        counts.cache_write_tokens if reported is None else reported for counts, reported in usages
+    )
+
+
+def _usage_by_request(message: Any) -> tuple[Hashable, tuple[CacheUsage, int | None]] | None:
+    """Return the usage of a message's request, and its odd writes, once per request.
 
     Candidates of one request repeat its usage. Bedrock's request ID tells them from answers to
     several requests; without one, equal counts are taken for one request.
@@ -191,11 +208,13 @@ def _usage_by_request(message: Any) -> tuple[Hashable, CacheUsage] | None:
     if converse_usage := _mapping(from_aws.get("ConverseUsage")):
         # LangChain's reading loses the TTL of writes where `cacheDetails` is incomplete.
         usage = CacheUsage.from_converse(converse_usage)
+        reported = reported_write_tokens(converse_usage, usage)
     elif usage_metadata := _mapping(getattr(message, "usage_metadata", None)):
         usage = CacheUsage.from_usage_metadata(usage_metadata)
+        reported = reported_write_tokens(usage_metadata, usage)
     else:
         return None
-    return _first_text(from_aws.get("RequestId")) or usage, usage
+    return _first_text(from_aws.get("RequestId")) or usage, (usage, reported)
 
 
 def _is_from_response_cache(message: Any) -> bool:

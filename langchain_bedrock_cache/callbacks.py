@@ -275,6 +275,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
                 latency_seconds=_seconds(call.started_at, ended_at),
                 time_to_first_token_seconds=_seconds(call.started_at, call.first_token_at),
                 usage=reading.usage,
+                reported_write_tokens=reading.reported_write_tokens,
                 cost=self._price(reading, names),
                 plan=reading.plan,
                 error=error,

@@ -24,6 +24,7 @@ __all__ = [
     "estimate_cost",
     "price_multipliers",
     "price_of",
+    "usd_text",
 ]
 
 _logger = logging.getLogger(__name__)
@@ -229,6 +230,17 @@ def price_multipliers(
         write_5m=float(rates.cache_write_5m_usd_per_mtok / rates.input_usd_per_mtok),
         write_1h=float(rates.cache_write_1h_usd_per_mtok / rates.input_usd_per_mtok),
     )
+
+
+def usd_text(amount: Decimal) -> str:
+    """Return USD as they stand in JSON, such as `"0.00000375"`: exact, and without an exponent.
+
+    JSON's own numbers become binary fractions wherever they are read.
+
+    Args:
+        amount: USD.
+    """
+    return format(amount, "f")
 
 
 def _usd(tokens: int, usd_per_mtok: Decimal) -> Decimal:

@@ -7,7 +7,9 @@ A line is one JSON object in ASCII. Version 1 of it:
 * `model_id`, `answered_by`, `error`
 * `started_at`: seconds since the epoch; `latency_seconds`, `time_to_first_token_seconds`
 * `usage`: the five counts of `CacheUsage`, no token in two of them; `hit_ratio`: 0.0 to 1.0
-* `cost`: the six sums of `CostBreakdown`, and `total_usd` and `savings_usd`; decimal strings, exact
+* `reported_write_tokens`: written tokens as reported, where `usage` has a number that adds up
+* `cost`: the six sums of `CostBreakdown`, and `total_usd` and `savings_usd`; strings such as
+  "0.00000375", exact and without an exponent, as everywhere in JSON of this package
 * `plan`: `points`, `skipped`, `refused` of the planner
 * `diagnosis`: the fields of `Diagnosis`, with those of its `change`
 
@@ -26,7 +28,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_bedrock_cache.diagnosis import Diagnosis
-from langchain_bedrock_cache.pricing import CostBreakdown
+from langchain_bedrock_cache.pricing import CostBreakdown, usd_text
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
 from langchain_bedrock_cache.sent_requests.changes import Change
@@ -63,6 +65,7 @@ def record_to_line(record: CallRecord) -> str:
             **{name: getattr(record, name) for name in (*_TEXTS, *_SECONDS)},
             "tags": record.tags,
             "usage": usage.as_dict() if usage else None,
+            "reported_write_tokens": record.reported_write_tokens,
             "hit_ratio": usage.hit_ratio if usage else None,
             "cost": _cost_as_dict(cost) if cost else None,
             "plan": record.plan,
@@ -112,6 +115,7 @@ def _read(data: Mapping[str, Any]) -> CallRecord:
         **{name: _known(_number, data.get(name)) for name in _SECONDS},
         "tags": tuple(map(_text, _typed(list, data.get("tags", [])))),
         "usage": _known(_usage, data.get("usage")),
+        "reported_write_tokens": _known(_count, data.get("reported_write_tokens")),
         "cost": _known(_cost, data.get("cost")),
         "plan": _known(_plan, data.get("plan")),
         "diagnosis": _known(_diagnosis, data.get("diagnosis")),
@@ -124,7 +128,7 @@ def _read(data: Mapping[str, Any]) -> CallRecord:
 
 def _cost_as_dict(cost: CostBreakdown) -> dict[str, str]:
     names = [*(field.name for field in fields(cost)), "total_usd", "savings_usd"]
-    return {name: str(getattr(cost, name)) for name in names}
+    return {name: usd_text(getattr(cost, name)) for name in names}
 
 
 def _diagnosis_as_dict(found: Diagnosis) -> dict[str, Any]:

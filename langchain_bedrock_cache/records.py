@@ -14,6 +14,9 @@ from langchain_bedrock_cache.usage import CacheUsage
 
 _Key = TypeVar("_Key", bound=Hashable)
 
+# How a call ends that its caller did not wait for.
+_BROKEN_OFF = frozenset({"CancelledError", "GeneratorExit"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
@@ -36,6 +39,9 @@ class CallRecord:
         latency_seconds: From start to end of the call; `None` if the start was not seen.
         time_to_first_token_seconds: From start to the first content, of streamed calls only.
         usage: Tokens; `None` if none were reported, as of most failed calls.
+        reported_write_tokens: Written tokens as Bedrock reported them, where they do not add up
+            with its other numbers, and `usage` and `cost` have the number that does; `None`
+            otherwise. An invoice may have either: see `written_twice`.
         cost: Cost in USD; `None` if it is not known.
         plan: What the cache planner did, with `points`, `skipped` and `refused`; `None` if the
             model has no planner.
@@ -57,10 +63,30 @@ class CallRecord:
     latency_seconds: float | None = None
     time_to_first_token_seconds: float | None = None
     usage: CacheUsage | None = None
+    reported_write_tokens: int | None = None
     cost: CostBreakdown | None = None
     plan: Mapping[str, Any] | None = None
     error: str | None = None
     diagnosis: Diagnosis | None = None
+
+    @property
+    def excess_write_tokens(self) -> int:
+        """Written tokens that were reported beyond those that add up, and are not counted."""
+        if self.usage is None or self.reported_write_tokens is None:
+            return 0
+        return max(0, self.reported_write_tokens - self.usage.cache_write_tokens)
+
+    @property
+    def is_unreported(self) -> bool:
+        """Whether the call may have used tokens that nobody reported.
+
+        It ended well without usage, or broke off after the answer had begun: that is billed. A
+        call that Bedrock refuses is not.
+        """
+        if self.usage is not None:
+            return False
+        broke_off = self.error in _BROKEN_OFF or self.time_to_first_token_seconds is not None
+        return self.error is None or broke_off
 
     @property
     def model_name(self) -> str:
@@ -81,9 +107,12 @@ class RunTotals:
         name: Name of the outermost run, if all calls have it in common.
         calls: Number of calls, failed ones included.
         failed_calls: Calls that ended in an exception, or whose stream was not read to the end.
-        unreported_calls: Calls that went well but reported no usage: in neither sum.
+        unreported_calls: Calls that went well, or broke off, and reported no usage: in neither
+            sum. Those that broke off are failed calls as well.
         priced_calls: Calls with usage and a known price: in `usage` and `priced_cost`.
         unpriced_calls: Calls with usage but no known price: in `usage` only.
+        misreported_calls: Calls that reported more written tokens than add up.
+        excess_write_tokens: What they reported beyond those in `usage`.
         usage: Tokens of all calls that reported them.
         priced_cost: Cost of all calls with a known price.
     """
@@ -94,24 +123,28 @@ class RunTotals:
     unreported_calls: int = 0
     priced_calls: int = 0
     unpriced_calls: int = 0
+    misreported_calls: int = 0
+    excess_write_tokens: int = 0
     usage: CacheUsage = field(default_factory=CacheUsage)
     priced_cost: CostBreakdown = field(default_factory=CostBreakdown)
 
     @property
     def cost(self) -> CostBreakdown | None:
-        """Cost of the calls with a known price; `None`, not zero, if no call has one."""
-        return None if self.unpriced_calls and not self.priced_calls else self.priced_cost
+        """Cost of the calls with a known price; `None`, not zero, if none of the calls has one."""
+        return self.priced_cost if self.priced_calls or not self.calls else None
 
     def plus(self, record: CallRecord) -> RunTotals:
         """Return the totals with one more call."""
-        used, cost = record.usage, record.cost
+        used, cost, excess = record.usage, record.cost, record.excess_write_tokens
         return RunTotals(
             name=record.root_name if self.calls == 0 or record.root_name == self.name else None,
             calls=self.calls + 1,
             failed_calls=self.failed_calls + (record.error is not None),
-            unreported_calls=self.unreported_calls + (used is None and record.error is None),
+            unreported_calls=self.unreported_calls + record.is_unreported,
             priced_calls=self.priced_calls + (cost is not None),
             unpriced_calls=self.unpriced_calls + (used is not None and cost is None),
+            misreported_calls=self.misreported_calls + (excess > 0),
+            excess_write_tokens=self.excess_write_tokens + excess,
             usage=self.usage if used is None else self.usage + used,
             priced_cost=self.priced_cost if cost is None else self.priced_cost + cost,
         )
@@ -158,8 +191,13 @@ def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
         (total.failed_calls, "failed or were cut off"),
         (total.unreported_calls, "reported no usage and are in no sum"),
         (total.unpriced_calls, "have no known price and are not in USD"),
+        (
+            total.misreported_calls,
+            f"reported {total.excess_write_tokens:,} more written tokens than add up",
+        ),
     )
-    return "\n".join(lines + [f"{count:,} of the calls {what}" for count, what in notes if count])
+    lines += [f"{count:,} of the calls {what}" for count, what in notes if count]
+    return "\n".join(lines)
 
 
 _HEADER = (

@@ -11,6 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from langchain_bedrock_cache.written_twice import (
+    settle_langchain_counts,
+    tell_once,
+    writes_that_add_up,
+)
+
 _logger = logging.getLogger(__name__)
 
 _INVOCATION_METRICS = "amazon-bedrock-invocationMetrics"
@@ -25,12 +31,15 @@ _READ = (
     "cacheReadInputTokenCount",
     "x-amzn-bedrock-cache-read-input-token-count",
 )
+_CONVERSE_WRITE = "cacheWriteInputTokens"
 _WRITE = (
     "cache_creation_input_tokens",
-    "cacheWriteInputTokens",
+    _CONVERSE_WRITE,
     "cacheWriteInputTokenCount",
     "x-amzn-bedrock-cache-write-input-token-count",
 )
+# Converse and Nova bodies have a sum of their own.
+_TOTAL = "totalTokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +47,8 @@ class CacheUsage:
     """Tokens of one model call, or of several added up; no token is in two of the fields.
 
     Adds with `+` and `sum()`. The `from_...` readers never raise: a count that is missing is 0,
-    one that cannot be right is clamped and logged as a warning.
+    one that cannot be right is clamped and logged as a warning, and of writes that do not add up
+    with Bedrock's own total, those that do are taken (see `written_twice`).
 
     Attributes:
         uncached_input_tokens: Input tokens neither read from nor written to the prompt cache.
@@ -66,7 +76,7 @@ class CacheUsage:
 
     @property
     def total_tokens(self) -> int:
-        """All tokens, input and output; equals Bedrock's `totalTokens`."""
+        """All tokens, input and output; equals Bedrock's `totalTokens` where that is given."""
         return self.input_tokens + self.output_tokens
 
     @property
@@ -102,7 +112,8 @@ class CacheUsage:
 
         Args:
             usage: A `TokenUsage` structure; its `inputTokens` excludes cached tokens. Writes that
-                `cacheDetails` does not account for count as 5-minute writes.
+                `cacheDetails` does not account for count as 5-minute writes. `totalTokens` says
+                how many there are, if `cacheWriteInputTokens` does not add up with it.
 
         Returns:
             The counts; all 0 if there is no usage.
@@ -117,6 +128,8 @@ class CacheUsage:
         return cls._with_writes(
             _pick(_WRITE, usage, default=detailed),
             written_1h,
+            detailed=detailed,
+            total=usage.get(_TOTAL),
             uncached_input_tokens=_pick(_INPUT, usage),
             cache_read_tokens=_pick(_READ, usage),
             output_tokens=_pick(_OUTPUT, usage),
@@ -149,6 +162,8 @@ class CacheUsage:
         return cls._with_writes(
             _pick(_WRITE, *places, default=written_5m + written_1h),
             written_1h,
+            detailed=written_5m + written_1h,
+            total=usage.get(_TOTAL),
             uncached_input_tokens=_pick(_INPUT, *places),
             cache_read_tokens=_pick(_READ, *places),
             output_tokens=_pick(_OUTPUT, *places),
@@ -198,26 +213,62 @@ class CacheUsage:
         split = written_5m + written_1h
         if unsplit == split or (unsplit > split and read + unsplit + split > total):
             unsplit -= split
-        cached = read + unsplit + split
-        if cached > total:
+        written = unsplit + split
+        uncached = total - read - written
+        output = _tokens(usage.get("output_tokens"))
+        stated = _tokens(usage.get("total_tokens"))
+        if written and stated and stated != total + output:
+            # langchain-aws hands on Bedrock's own total, and adds up `input_tokens` by itself.
+            others = {"read": read, "uncached": uncached, "output": output}
+            uncached, settled = settle_langchain_counts(
+                written, split=split, total=stated, **others
+            )
+            written_1h = written_1h * settled // written
+            written = settled
+        if uncached < 0:
             # Some model classes leave cached tokens out of `input_tokens`; losing the uncached
             # ones would be worse than taking the count at its word.
             _logger.warning(
                 "usage_metadata counts %d cached tokens in %d input tokens: "
                 "input_tokens is taken as the uncached ones.",
-                cached,
+                read + written,
                 total,
             )
+            uncached = total
         return cls(
-            uncached_input_tokens=total - cached if cached <= total else total,
+            uncached_input_tokens=uncached,
             cache_read_tokens=read,
-            cache_write_5m_tokens=unsplit + written_5m,
+            cache_write_5m_tokens=written - written_1h,
             cache_write_1h_tokens=written_1h,
-            output_tokens=_tokens(usage.get("output_tokens")),
+            output_tokens=output,
         )
 
     @classmethod
-    def _with_writes(cls, written: int, written_1h: int, **counts: int) -> Self:
+    def _with_writes(
+        cls,
+        written: int,
+        written_1h: int,
+        *,
+        detailed: int,
+        total: Any,
+        uncached_input_tokens: int,
+        cache_read_tokens: int,
+        output_tokens: int,
+    ) -> Self:
+        uncached_and_output = uncached_input_tokens + output_tokens
+        if total is None or total != written + cache_read_tokens + uncached_and_output:
+            settled = writes_that_add_up(
+                written,
+                read=cache_read_tokens,
+                uncached_and_output=uncached_and_output,
+                total=_tokens(total),
+                detailed=detailed,
+            )
+            if settled != written:
+                tell_once()
+                if detailed == written:  # reported twice as well, lifetime by lifetime
+                    written_1h = written_1h * settled // written
+                written = settled
         if written_1h > written:
             _logger.warning(
                 "%d tokens were written for 1 hour, but only %d were written at all: clamped.",
@@ -226,8 +277,31 @@ class CacheUsage:
             )
             written_1h = written
         return cls(
-            cache_write_5m_tokens=written - written_1h, cache_write_1h_tokens=written_1h, **counts
+            uncached_input_tokens=uncached_input_tokens,
+            cache_read_tokens=cache_read_tokens,
+            cache_write_5m_tokens=written - written_1h,
+            cache_write_1h_tokens=written_1h,
+            output_tokens=output_tokens,
         )
+
+
+def reported_write_tokens(usage: Mapping[str, Any], counts: CacheUsage) -> int | None:
+    """Return the number of written tokens that a report has, where `CacheUsage` has another one.
+
+    Args:
+        usage: Of Converse, or LangChain's `usage_metadata`.
+        counts: What was read from it.
+
+    Returns:
+        The number as reported; `None` if that is what counts, or nothing was reported.
+    """
+    written = usage.get(_CONVERSE_WRITE)
+    if written is None:
+        # LangChain makes its `input_tokens` of the number that was reported.
+        total = usage.get("input_tokens")
+        beyond = total - counts.input_tokens if type(total) is int else 0
+        return counts.cache_write_tokens + beyond if beyond > 0 else None
+    return written if type(written) is int and 0 <= written != counts.cache_write_tokens else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Records, totals and their table; and callback arguments of every shape, which must not fail."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -252,9 +253,8 @@ def test_totals_are_the_sums_of_their_records(values: list[CacheUsage | None]) -
     assert totals.calls == len(values)
     assert totals.unreported_calls == len(values) - len(known)
     assert totals.usage == sum(known, CacheUsage())
-    assert totals.cost == sum(
-        (record.cost or CostBreakdown() for record in records), CostBreakdown()
-    )
+    costs = [record.cost for record in records if record.cost is not None]
+    assert totals.cost == (sum(costs, CostBreakdown()) if costs or not values else None)
     assert (totals_by(records, lambda _: ["all"]) == {"all": totals}) == bool(values)
 
 
@@ -271,6 +271,37 @@ def test_unknown_cost_is_not_zero() -> None:
     assert totals.cost == price_of(used, OPUS)
     assert (totals.priced_calls, totals.unpriced_calls, totals.failed_calls) == (1, 1, 1)
     assert totals.unreported_calls == 0
+
+
+@pytest.mark.parametrize("error", [None, "GeneratorExit", "CancelledError", "ThrottlingException"])
+def test_calls_without_usage_do_not_cost_nothing(error: str | None) -> None:
+    """Alone, they print as unknown; those that may have been billed are said to be in no sum."""
+    totals = RunTotals().plus(_record(error=error))
+    assert totals.cost is None
+    header, row, *notes = format_totals({OPUS: totals}, totals).splitlines()
+    assert header
+    assert row.split()[-3:] == ["unknown"] * 3
+    may_be_billed = error != "ThrottlingException"
+    assert totals.unreported_calls == may_be_billed
+    assert ("1 of the calls reported no usage and are in no sum" in notes) == may_be_billed
+
+
+def test_an_answer_that_breaks_off_is_billed() -> None:
+    """Whatever ended it, a call whose answer had begun used tokens that nobody reported."""
+    record = replace(_record(error="ModelStreamErrorException"), time_to_first_token_seconds=0.5)
+    assert record.is_unreported
+    assert not _record(CacheUsage()).is_unreported
+
+
+def test_written_tokens_that_do_not_add_up_are_said() -> None:
+    """The table counts the calls, and the tokens that are not in its sums."""
+    used = CacheUsage(cache_write_5m_tokens=1000)
+    twice, fewer = (replace(_record(used), reported_write_tokens=n) for n in (2000, 700))
+    total = RunTotals().plus(twice).plus(_record(used))
+    assert format_totals({OPUS: total}, total).splitlines()[-1] == (
+        "1 of the calls reported 1,000 more written tokens than add up"
+    )
+    assert RunTotals().plus(fewer).misreported_calls == 0
 
 
 def test_totals_have_a_name_only_if_all_calls_share_it() -> None:

@@ -92,7 +92,7 @@ def test_converse_input_tokens_excludes_cached_tokens() -> None:
         ([{"ttl": "1h", "inputTokens": 400}], 600, 400),
         ([{"ttl": "5m", "inputTokens": 400}], 1000, 0),
         ([{"ttl": "7d", "inputTokens": 1000}], 1000, 0),
-        ([{"ttl": "1h", "inputTokens": 400}, {"ttl": "1h", "inputTokens": 100}], 500, 500),
+        ([{"ttl": "1h", "inputTokens": 400}, {"ttl": "1h", "inputTokens": 200}], 400, 600),
         ([{"ttl": "1h"}, None, {"inputTokens": 3}], 1000, 0),
     ],
 )

@@ -88,6 +88,7 @@ records = st.builds(
     latency_seconds=seconds,
     time_to_first_token_seconds=seconds,
     usage=st.none() | usages(most=10**12),
+    reported_write_tokens=st.none() | counts,
     cost=st.none() | costs,
     plan=st.none() | plans,
     error=texts,

@@ -47,8 +47,9 @@ def test_lines_are_plain_json(record: CallRecord) -> None:
     assert (data["type"], data["version"]) == ("langchain_bedrock_cache.call", 1)
     assert data["hit_ratio"] == (record.usage.hit_ratio if record.usage else None)
     if record.cost:
-        assert data["cost"]["total_usd"] == str(record.cost.total_usd)
-        assert data["cost"]["savings_usd"] == str(record.cost.savings_usd)
+        assert data["cost"]["total_usd"] == f"{record.cost.total_usd:f}"
+        assert data["cost"]["savings_usd"] == f"{record.cost.savings_usd:f}"
+        assert not {"e", "E"} & set("".join(data["cost"].values()))
 
 
 def test_the_schema_of_version_1() -> None:
@@ -154,6 +155,7 @@ def test_other_lines_are_no_records(line: str) -> None:
         (["usage", "cache_read_tokens"], -1),
         (["usage", "cache_read_tokens"], "12"),
         (["usage", "cache_read_tokens"], None),
+        (["reported_write_tokens"], -1),
         (["cost", "output_usd"], "NaN"),
         (["cost", "output_usd"], "much"),
         (["cost", "output_usd"], 1.5),
