@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from langchain_bedrock_cache.cloudwatch.queries import TimeRange
 from langchain_bedrock_cache.cloudwatch.spans import MetricSpan
+from langchain_bedrock_cache.pricing import usd_text
 from langchain_bedrock_cache.report.facts import Grouping, ReportFacts
 from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.usage import CacheUsage
@@ -117,7 +118,7 @@ class MetricFacts(ReportFacts):
             "end": self.time_range.end,
             "period_seconds": self.time_range.period_seconds,
             "throttled_calls": self.throttled_calls,
-            "if_1h_usd": None if self.if_1h_usd is None else float(self.if_1h_usd),
+            "if_1h_usd": None if self.if_1h_usd is None else usd_text(self.if_1h_usd),
             "silent_models": list(self.silent_models),
             "not_known": list(_NOT_KNOWN),
         }
@@ -146,7 +147,7 @@ def row_of_spans(name: str, spans: Sequence[MetricSpan]) -> ReportRow:
         wasted_tokens=sum(span.wasted_tokens or 0 for span in spans),
     )
     priced = [span for span in spans if span.cost_usd is not None]
-    if not priced and row.unpriced_calls:
+    if not priced and row.calls:
         return row
     wasted = [span.wasted_usd for span in spans if span.wasted_usd is not None]
     return replace(

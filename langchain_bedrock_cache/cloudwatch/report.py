@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from langchain_bedrock_cache.cloudwatch.facts import MetricFacts, row_of_spans
 from langchain_bedrock_cache.cloudwatch.shown import as_html, as_text
+from langchain_bedrock_cache.cloudwatch.spans import MetricSpan
 from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.report import CacheReport
 
@@ -24,23 +25,14 @@ class CloudWatchReport(MetricFacts, CacheReport):
 
     @override
     def to_pandas(self) -> Any:
-        """Return a `pandas.DataFrame` with a row per model and span of time.
+        """Return a `pandas.DataFrame` with a row per model and span of time; USD as floats.
 
         Raises:
             ImportError: If pandas is not installed.
         """
         with needs("pandas", what="to_pandas", extra="pandas"):
             pandas = import_module("pandas")
-        rows = [
-            {
-                "start": span.start,
-                "model_id": span.model_id,
-                **{k: v for k, v in row_of_spans("", [span]).as_dict().items() if k != "name"},
-                "wasted_tokens": span.wasted_tokens,
-            }
-            for span in self.spans
-        ]
-        return pandas.DataFrame(rows)
+        return pandas.DataFrame([_span_as_dict(span) for span in self.spans])
 
     @override
     def plot(self) -> Any:
@@ -65,3 +57,16 @@ class CloudWatchReport(MetricFacts, CacheReport):
     def _repr_html_(self) -> str:
         """Show it in a notebook."""
         return as_html(self)
+
+
+def _span_as_dict(span: MetricSpan) -> dict[str, Any]:
+    row = row_of_spans(span.model_id, [span])
+    sums = {name: None if usd is None else float(usd) for name, usd in row.sums_usd().items()}
+    known = {key: value for key, value in row.as_dict().items() if key != "name"}
+    return {
+        "start": span.start,
+        "model_id": span.model_id,
+        **known,
+        **sums,
+        "wasted_tokens": span.wasted_tokens,
+    }

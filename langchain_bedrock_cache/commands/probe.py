@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from langchain_bedrock_cache.pricing import usd_text
+
 if TYPE_CHECKING:
     from langchain_bedrock_cache.compatibility import Check
     from langchain_bedrock_cache.probe import ProbeCall, ProbePlan, ProbeResult
@@ -145,7 +147,7 @@ class _Show:
             "prompt_tokens": plan.tokens,
             "ttl": plan.ttl,
             "wait_seconds": plan.wait_seconds,
-            "estimated_usd": None if usd is None else float(usd),
+            "estimated_usd": None if usd is None else usd_text(usd),
         }
         what = f"\nUp to {plan.max_calls} calls, {plan.calls} of them with {plan.tokens:,} tokens"
         if self._is_emulated:
@@ -177,7 +179,7 @@ class _Show:
             "speed_up": None if self._is_emulated else result.speed_up,
             "observed_minimum_tokens": result.observed_minimum,
             "observed_lifetime_seconds": result.observed_lifetime,
-            "cost_usd": float(result.cost.total_usd) if result.cost else None,
+            "cost_usd": usd_text(result.cost.total_usd) if result.cost else None,
         }
         for line in _findings(result, is_emulated=self._is_emulated):
             self._print(line)

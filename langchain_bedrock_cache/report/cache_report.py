@@ -32,11 +32,15 @@ class CacheReport(ReportFacts):
     """
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """Return the report as JSON; USD as numbers, `null` where a price is not known."""
+        """Return the report as JSON.
+
+        USD are strings such as "0.00000375": exact, and without an exponent. What is not known is
+        `null`.
+        """
         return json.dumps(self.as_dict(), indent=indent)
 
     def to_pandas(self) -> Any:
-        """Return a `pandas.DataFrame` with a row per call.
+        """Return a `pandas.DataFrame` with a row per call; USD as floats.
 
         Raises:
             ImportError: If pandas is not installed.
@@ -83,6 +87,7 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "model_id": record.model_id,
         "answered_by": record.answered_by,
         **({} if usage is None else usage.as_dict()),
+        "reported_write_tokens": record.reported_write_tokens,
         "cost_usd": float(cost.total_usd) if cost else None,
         "without_caching_usd": float(cost.without_caching_usd) if cost else None,
         "latency_seconds": record.latency_seconds,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from langchain_bedrock_cache.pricing import price_multipliers
+from langchain_bedrock_cache.pricing import price_multipliers, usd_text
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -21,6 +21,10 @@ class ReportRow:
         calls: How many, failed ones included.
         failed_calls: Those that ended in an exception or were cut off.
         unpriced_calls: Those with usage but no known price: in no sum of USD.
+        unreported_calls: Those that reported no usage although they may have used tokens: in no
+            sum. See `CallRecord.is_unreported`.
+        misreported_calls: Those that reported more written tokens than add up.
+        excess_write_tokens: What they reported beyond those in `usage`.
         usage: Their tokens.
         cost_usd: What they cost; `None`, not zero, if no price is known.
         without_caching_usd: What they would have cost without prompt caching.
@@ -33,6 +37,9 @@ class ReportRow:
     calls: int = 0
     failed_calls: int = 0
     unpriced_calls: int = 0
+    unreported_calls: int = 0
+    misreported_calls: int = 0
+    excess_write_tokens: int = 0
     usage: CacheUsage
     cost_usd: Decimal | None = None
     without_caching_usd: Decimal | None = None
@@ -69,24 +76,33 @@ class ReportRow:
             return None
         return self.cost_usd - self.wasted_usd
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as plain data; USD as numbers, `None` where unknown."""
-        sums = {
+    def sums_usd(self) -> dict[str, Decimal | None]:
+        """Return all sums of USD by name; `None` where unknown."""
+        return {
             "cost_usd": self.cost_usd,
             "without_caching_usd": self.without_caching_usd,
             "savings_usd": self.savings_usd,
             "wasted_usd": self.wasted_usd,
             "bound_usd": self.bound_usd,
         }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain data; USD as strings (`usd_text`), `None` where unknown."""
         return {
             "name": self.name,
             "calls": self.calls,
             "failed_calls": self.failed_calls,
             "unpriced_calls": self.unpriced_calls,
+            "unreported_calls": self.unreported_calls,
+            "misreported_calls": self.misreported_calls,
+            "excess_write_tokens": self.excess_write_tokens,
             **self.usage.as_dict(),
             "hit_ratio": self.hit_ratio,
             "wasted_tokens": self.wasted_tokens,
-            **{name: None if usd is None else float(usd) for name, usd in sums.items()},
+            **{
+                name: None if usd is None else usd_text(usd)
+                for name, usd in self.sums_usd().items()
+            },
             "savings_ratio": self.savings_ratio,
         }
 
@@ -114,7 +130,8 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
     """Add up records in one row."""
     used = [record.usage for record in records if record.usage is not None]
     costs = [record.cost for record in records if record.cost is not None]
-    is_known = bool(costs) or not used
+    is_known = bool(costs) or not records
+    excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
     wasted = [waste for record in records if (waste := wasted_usd(record)) is not None]
     is_diagnosed = any(record.diagnosis is not None for record in records)
     return ReportRow(
@@ -122,6 +139,9 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
         calls=len(records),
         failed_calls=sum(record.error is not None for record in records),
         unpriced_calls=sum(record.usage is not None and record.cost is None for record in records),
+        unreported_calls=sum(record.is_unreported for record in records),
+        misreported_calls=len(excess),
+        excess_write_tokens=sum(excess),
         usage=CacheUsage(
             uncached_input_tokens=sum(usage.uncached_input_tokens for usage in used),
             cache_read_tokens=sum(usage.cache_read_tokens for usage in used),

@@ -81,6 +81,14 @@ def notes_on(report: ReportFacts) -> list[str]:
         notes.append(f"{total.failed_calls:,} of the calls failed or were cut off.")
     if total.unpriced_calls:
         notes.append(f"{total.unpriced_calls:,} of the calls have no known price: not in USD.")
+    if total.unreported_calls:
+        notes.append(f"{total.unreported_calls:,} of the calls reported no usage: in no sum.")
+    if total.misreported_calls:
+        calls = "1 call" if total.misreported_calls == 1 else f"{total.misreported_calls:,} calls"
+        notes.append(
+            f"{calls} reported {total.excess_write_tokens:,} more written tokens than add up with "
+            "their totals: not counted, and not in USD."
+        )
     return notes
 
 

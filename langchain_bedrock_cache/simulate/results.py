@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from langchain_bedrock_cache.pricing import usd_text
 from langchain_bedrock_cache.simulate.logs import SkipReason
 from langchain_bedrock_cache.simulate.policies import AS_LOGGED, AUTO
 from langchain_bedrock_cache.usage import CacheUsage
@@ -169,4 +170,4 @@ def _policy_dict(result: PolicyResult) -> dict[str, Any]:
 
 
 def _usd(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount)
+    return None if amount is None else usd_text(amount)

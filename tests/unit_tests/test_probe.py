@@ -183,7 +183,7 @@ def test_nothing_is_sent_without_yes(
     assert "Nothing was sent: --yes" in printed
     assert not aws.ledger
     assert main(["probe", "--model", CLAUDE, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["plan"]["estimated_usd"] > 0
+    assert Decimal(json.loads(capsys.readouterr().out)["plan"]["estimated_usd"]) > 0
     assert not aws.ledger
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_json_has_null_for_what_is_not_known(
         (None, None, None)
     ] * 3
     assert ours["total"]["wasted_tokens"] == published.total.wasted_tokens
-    assert own["if_1h_usd"] > own["total"]["cost_usd"]
+    assert Decimal(own["if_1h_usd"]) > Decimal(own["total"]["cost_usd"])
     assert ours["if_1h_usd"] is None
     assert own["speed"] == {"mean_latency_seconds": 2.0, "mean_first_token_seconds": 0.5}
     assert "verdicts" in own["not_known"]

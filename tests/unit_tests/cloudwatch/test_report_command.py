@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import boto3
@@ -66,7 +67,7 @@ def test_a_base_model_prices_an_arn(ran: Traffic, capsys: pytest.CaptureFixture[
     """`--base-model` says what an ARN stands for."""
     arguments = ["report", "--json", "--model", CLAUDE, "--base-model", CLAUDE]
     assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["total"]["cost_usd"] > 0
+    assert Decimal(json.loads(capsys.readouterr().out)["total"]["cost_usd"]) > 0
     assert ran.ledger()
 
 
