@@ -9,7 +9,7 @@ A line is one JSON object in ASCII. Version 1 of it:
 * `usage`: the five counts of `CacheUsage`, no token in two of them; `hit_ratio`: 0.0 to 1.0
 * `reported_write_tokens`: written tokens as reported, where `usage` has a number that adds up
 * `cost`: the six sums of `CostBreakdown`, and `total_usd` and `savings_usd`; strings such as
-  "0.00000375", exact and without an exponent, as everywhere in JSON of this package
+  "0.00000375", exact and without an exponent (`usd_text`), as in all JSON that is not a metric
 * `plan`: `points`, `skipped`, `refused` of the planner
 * `diagnosis`: the fields of `Diagnosis`, with those of its `change`
 
