@@ -162,7 +162,6 @@ class CacheUsage:
         return cls._with_writes(
             _pick(_WRITE, *places, default=written_5m + written_1h),
             written_1h,
-            detailed=written_5m + written_1h,
             total=usage.get(_TOTAL),
             uncached_input_tokens=_pick(_INPUT, *places),
             cache_read_tokens=_pick(_READ, *places),
@@ -249,8 +248,8 @@ class CacheUsage:
         written: int,
         written_1h: int,
         *,
-        detailed: int,
         total: Any,
+        detailed: int = 0,
         uncached_input_tokens: int,
         cache_read_tokens: int,
         output_tokens: int,

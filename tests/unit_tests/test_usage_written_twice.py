@@ -98,6 +98,15 @@ def test_what_adds_up_is_left_alone(*, usage: CacheUsage, details: bool) -> None
         assert reported_write_tokens(report, counts) is None
 
 
+def test_logs_and_bodies_with_a_total() -> None:
+    """What an invocation log has of a Converse call is read the same; Claude's bodies as before."""
+    usage = CacheUsage(cache_read_tokens=50, cache_write_5m_tokens=400, output_tokens=5)
+    assert CacheUsage.from_invoke_model({"usage": _doubled(usage)}) == usage
+    split = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 400}
+    body = {"usage": {"cache_creation_input_tokens": 800, "cache_creation": split}}
+    assert CacheUsage.from_invoke_model(body).cache_write_tokens == 800
+
+
 def test_lifetimes_that_are_doubled_as_well() -> None:
     """If every lifetime is reported twice, each is halved."""
     usage = CacheUsage(cache_write_5m_tokens=400, cache_write_1h_tokens=600, output_tokens=5)
