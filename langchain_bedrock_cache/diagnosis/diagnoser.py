@@ -206,7 +206,7 @@ def _put(kept: OrderedDict[Any, Any], key: object, value: object, limit: int) ->
 def _branch(sent: SentRequest, earlier: _Cached) -> Branch | None:
     """Return what the earlier request had cached of the common beginning, and how that ends.
 
-    There is no cache point at its end: what Bedrock can read ends where a cache point was.
+    It had no cache point at its end: what Bedrock can read ends where a cache point was.
     """
     taken, position = sent.print, sent.shared
     prefix = taken.prefix
@@ -216,7 +216,7 @@ def _branch(sent: SentRequest, earlier: _Cached) -> Branch | None:
     tokens = round(earlier.tokens * size / max(1, earlier.chars))
     if taken.profile is None or tokens < taken.profile.min_tokens_per_cache_point:
         return None
-    before = [p for p, _ in (*earlier.points, *taken.points) if p <= position]
+    before = [p for p, _ in earlier.points if p <= position]
     if prefix.chars_before(max(before, default=0)) >= _ABOUT * size:
         return None
     ttl = next(ttl for end, ttl in earlier.points if end > position)

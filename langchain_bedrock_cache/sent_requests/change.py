@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -12,12 +13,17 @@ from langchain_bedrock_cache.profiles import Section
 from langchain_bedrock_cache.sent_requests.alike import MEDIA, is_version_of
 from langchain_bedrock_cache.sent_requests.change_kinds import WORDS, ChangeKind
 from langchain_bedrock_cache.sent_requests.fingerprint import (
+    BYTES,
     Block,
     Fingerprint,
     blocks_of,
     text_of,
 )
 from langchain_bedrock_cache.sent_requests.text_hashes import common_pieces, piece_bounds
+
+# An image inside a tool's result: its bytes stand in the JSON as a hash.
+_BYTES = re.compile(rf'"{BYTES}[0-9a-f]+')
+_BYTES_CHARS = len(BYTES) + 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,8 @@ def _inside(
     start = min(start, old.chars, new.chars)
     if kind == "text":
         text = text_of(next(islice(blocks_of(request), index, None)))
+        if new.kind == "tool_result" and _BYTES.search(text, max(0, start - _BYTES_CHARS), end):
+            return None, "media"
         looks, start = guess(text, start=start, end=end)
         return start, looks
     return start, kind

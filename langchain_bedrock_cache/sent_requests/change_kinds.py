@@ -64,6 +64,6 @@ WORDS: Mapping[ChangeKind, str] = {
     "history_summarized": "messages replaced by others, a summary perhaps",
     "not_kept": "a message that is not kept as it was sent",
     "structure": "how blocks are divided into messages",
-    "branch": "other content from here on, without a cache point before it",
+    "branch": "other content from here on, where the earlier request had no cache point",
 }
 """What changed, in words."""

@@ -20,6 +20,9 @@ from langchain_bedrock_cache.sent_requests.text_hashes import (
     without_spaces,
 )
 
+BYTES = "bytes:"
+"""What the hash of an image's bytes begins with, where it stands in JSON."""
+
 
 class Block(NamedTuple):
     """One content block or tool, as hashes.
@@ -208,5 +211,5 @@ def _json(value: Any, *, sort: bool = False) -> bytes:
 
 def _jsonable(value: Any) -> str:
     if isinstance(value, bytes | bytearray | memoryview):
-        return f"{digest(value):x}"
+        return f"{BYTES}{digest(value):016x}"
     return repr(value)

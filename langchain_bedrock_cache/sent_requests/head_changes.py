@@ -10,6 +10,9 @@ from langchain_bedrock_cache.sent_requests.change import Change, change_at, text
 from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint
 
+# About the shortest that any model caches: "You are a helpful assistant." is in many chains.
+_LONG_SYSTEM_CHARS = 3_000
+
 
 def head_change(
     old: Fingerprint, new: Fingerprint, start: int, request: Mapping[str, Any]
@@ -56,8 +59,8 @@ def _moved(before: Block, now: Block, rest_before: set[int], rest_now: set[int])
 def _same_besides_tools(old: Fingerprint, new: Fingerprint) -> bool:
     """Whether two requests have the same system prompt: of an application, or of a conversation.
 
-    With tools on one side only, they are two chains of an application unless they have messages in
-    common, too: an agent's last step has no tools.
+    With tools on one side only, they are two chains of an application unless the system prompt is
+    long, or they have messages in common, too: an agent's last step has no tools.
     """
     (system_before, before), (system_now, now) = (
         (blocks[prefix.tools : prefix.head], blocks[prefix.head :])
@@ -67,7 +70,8 @@ def _same_besides_tools(old: Fingerprint, new: Fingerprint) -> bool:
         return False
     if old.prefix.tools and new.prefix.tools:
         return bool(system_now)
-    return bool(shared_contents(before, now))
+    is_long = sum(block.chars for block in system_now) >= _LONG_SYSTEM_CHARS
+    return is_long or bool(shared_contents(before, now))
 
 
 def _tools_change(old: tuple[Block, ...], new: tuple[Block, ...], start: int) -> ChangeKind | None:

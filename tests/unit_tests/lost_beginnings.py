@@ -67,6 +67,17 @@ def _new_ids_of_tool_calls(stage: Stage) -> None:
     stage.call(_agent(2, results=3), model=model)
 
 
+def _another_screenshot(stage: Stage) -> None:
+    model = stage.model().bind_tools(TOOLS)
+    call: Any = {"name": "read", "args": {"n": 1}, "id": "tooluse_screen"}
+    for color in (b"red", b"blue"):
+        picture = {"image": {"format": "png", "source": {"bytes": color * 400}}}
+        answer: Any = ["The screen, as it is now:", picture]
+        seen = [AIMessage("", tool_calls=[call]), ToolMessage(answer, tool_call_id=call["id"])]
+        asked = [*ask("What is on the screen?"), *seen, AIMessage(words(900, "colors"))]
+        stage.call([*asked, HumanMessage(f"And now, after it was {color!r}?")], model=model)
+
+
 LOST_BEGINNINGS: dict[str, Situation] = {
     "a cache point behind the question": Situation(
         run=_point_behind_the_question,
@@ -108,6 +119,10 @@ LOST_BEGINNINGS: dict[str, Situation] = {
     "IDs of tool calls made anew": Situation(
         run=_new_ids_of_tool_calls,
         verdict="prefix_changed", kind="identifier", place="messages[1][0]",
+    ),
+    "another image in a tool's result": Situation(
+        run=_another_screenshot,
+        verdict="prefix_changed", kind="media", place="messages[2][0]",
     ),
     "blocks of the system prompt swapped": Situation(
         run=twice(
