@@ -2,8 +2,8 @@
 
 General layout, each module importing only from those above it:
 
-* facts: `exceptions`, `extras`, `checks`, `addresses`, `profiles`, `written_twice`, `usage`,
-  `rates`, `price_checks`, `pricing`
+* facts: `exceptions`, `wording`, `extras`, `checks`, `sums`, `addresses`, `profiles`,
+  `written_twice`, `usage`, `rates`, `price_checks`, `pricing`
 * decision (pure): `policy`, `prefix`, `returns`, `spending`, `value`, `waiting`, `sighting`,
   `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `decision`,
   `guesses`, `volatility`, `rollout`, `tenants`

@@ -44,6 +44,8 @@ from langchain_bedrock_cache.usage import CacheUsage
 _MAX_OPEN_RUNS = 10_000
 # Calls that failed lately: a second error of one of these comes at once, or not at all.
 _MAX_FAILED = 256
+# Calls that are added to the totals at once, if nobody asks for them before.
+_SUMMED_AT_ONCE = 64
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         self._failed: deque[UUID] = deque(maxlen=_MAX_FAILED)
         self._records: deque[CallRecord] = deque(maxlen=max_records)
         self._totals = RunTotals()
+        self._not_summed: list[CallRecord] = []
         self._diagnoser = default_diagnoser()
         self._diagnoser.listen(self)
 
@@ -114,17 +117,19 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
     @property
     def totals(self) -> RunTotals:
         """Counts, tokens and cost of all calls, those no longer in `records` included."""
-        return self._totals
+        with self._lock:
+            self._sum_up()
+            return self._totals
 
     @property
     def total(self) -> CacheUsage:
         """Tokens of all calls."""
-        return self._totals.usage
+        return self.totals.usage
 
     @property
     def total_cost(self) -> CostBreakdown | None:
         """Cost of all calls with a known price; `None`, not zero, if no call has one."""
-        return self._totals.cost
+        return self.totals.cost
 
     def by_root_run(self) -> dict[UUID, RunTotals]:
         """Return totals by outermost run (one `chain.invoke`, say) of the calls in `records`."""
@@ -284,10 +289,15 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             for reading in readings
         ]
         with self._lock:
-            for record in records:
-                self._records.append(record)
-                self._totals = self._totals.plus(record)
+            self._records.extend(records)
+            self._not_summed += records
+            if len(self._not_summed) >= _SUMMED_AT_ONCE:
+                self._sum_up()
         self._sinks.send(records)
+
+    def _sum_up(self) -> None:
+        self._totals = self._totals.plus(*self._not_summed)
+        self._not_summed.clear()
 
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None

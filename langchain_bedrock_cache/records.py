@@ -10,6 +10,7 @@ from uuid import UUID
 from langchain_bedrock_cache.addresses import parse_address
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown
+from langchain_bedrock_cache.sums import add_up
 from langchain_bedrock_cache.usage import CacheUsage
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -133,20 +134,28 @@ class RunTotals:
         """Cost of the calls with a known price; `None`, not zero, if none of the calls has one."""
         return self.priced_cost if self.priced_calls or not self.calls else None
 
-    def plus(self, record: CallRecord) -> RunTotals:
-        """Return the totals with one more call."""
-        used, cost, excess = record.usage, record.cost, record.excess_write_tokens
+    def plus(self, *records: CallRecord) -> RunTotals:
+        """Return the totals with more calls; many at once take a fraction of the time."""
+        if not records:
+            return self
+        names = {record.root_name for record in records} | ({self.name} if self.calls else set())
+        usages = [record.usage for record in records if record.usage is not None]
+        costs = [record.cost for record in records if record.cost is not None]
+        excesses = [excess for record in records if (excess := record.excess_write_tokens)]
+        failed = [record for record in records if record.error is not None]
+        unreported = [record for record in records if record.is_unreported]
+        unpriced = [r for r in records if r.usage is not None and r.cost is None]
         return RunTotals(
-            name=record.root_name if self.calls == 0 or record.root_name == self.name else None,
-            calls=self.calls + 1,
-            failed_calls=self.failed_calls + (record.error is not None),
-            unreported_calls=self.unreported_calls + record.is_unreported,
-            priced_calls=self.priced_calls + (cost is not None),
-            unpriced_calls=self.unpriced_calls + (used is not None and cost is None),
-            misreported_calls=self.misreported_calls + (excess > 0),
-            excess_write_tokens=self.excess_write_tokens + excess,
-            usage=self.usage if used is None else self.usage + used,
-            priced_cost=self.priced_cost if cost is None else self.priced_cost + cost,
+            name=names.pop() if len(names) == 1 else None,
+            calls=self.calls + len(records),
+            failed_calls=self.failed_calls + len(failed),
+            unreported_calls=self.unreported_calls + len(unreported),
+            priced_calls=self.priced_calls + len(costs),
+            unpriced_calls=self.unpriced_calls + len(unpriced),
+            misreported_calls=self.misreported_calls + len(excesses),
+            excess_write_tokens=self.excess_write_tokens + sum(excesses),
+            usage=add_up([self.usage, *usages]),
+            priced_cost=add_up([self.priced_cost, *costs]),
         )
 
 
@@ -162,11 +171,11 @@ def totals_by(
     Returns:
         Totals by group, in the order in which the groups first occur.
     """
-    groups: dict[_Key, RunTotals] = {}
+    groups: dict[_Key, list[CallRecord]] = {}
     for record in records:
         for key in keys_of(record):
-            groups[key] = groups.get(key, RunTotals()).plus(record)
-    return groups
+            groups.setdefault(key, []).append(record)
+    return {key: RunTotals().plus(*calls) for key, calls in groups.items()}
 
 
 def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
