@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_bedrock_cache.wording import counted
+
 if TYPE_CHECKING:
     from langchain_bedrock_cache.explain import Explanation
 
@@ -17,8 +19,12 @@ _UNREADABLE = 2
 _EPILOG = """\
 files: a Converse body, boto3's arguments of converse, what InvokeModel takes for Claude or Nova,
 or an invocation log (JSON lines, gzipped or not). exit status: 0 if nothing is wrong, 1 if
-something changed, is too short or too far away, or a cache point is written or placed wrongly, 2
-if a file cannot be read."""
+something changed, is surely too short or too far away, or a cache point is written or placed
+wrongly, 2 if a file cannot be read."""
+
+_ASSUMED = """\
+  no cache points in the files: judged as if there were some at the ends of tools, system prompt,
+  what both share, and the request"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gap-seconds", type=float, default=1.0, help="time between the two (default: 1)"
     )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--chars-per-token",
+        type=float,
+        metavar="N",
+        help="characters for each token (default: 3, and a request is called too short only if "
+        "it surely is)",
+    )
+    size.add_argument(
+        "--tokens", type=int, metavar="N", help="input tokens of the request, if they were counted"
+    )
+    parser.add_argument(
+        "--region", help="AWS Region that the request goes to, where no ARN says it"
+    )
+    parser.add_argument(
+        "--previous-region", metavar="REGION", help="the same of the other (default: the same)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -40,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0 if nothing is wrong, 1 if something is, 2 if a file cannot be read.
     """
+    from langchain_bedrock_cache.exceptions import BedrockCacheError  # noqa: PLC0415
     from langchain_bedrock_cache.explain import (  # noqa: PLC0415 - only this command needs it
         UnreadableRequestError,
         explain,
@@ -53,13 +77,22 @@ def run(args: argparse.Namespace) -> int:
             found = list(explain_log(documents, model=args.model))
             if not found:
                 msg = "No record of this log can be explained."
-                raise UnreadableRequestError(msg)  # noqa: TRY301 - said like the others
+                raise UnreadableRequestError(msg)
         else:
             before = _body(_documents(args.previous)[0]) if args.previous else None
             found = [
-                explain(_body(documents[0]), before, model=args.model, gap_seconds=args.gap_seconds)
+                explain(
+                    _body(documents[0]),
+                    before,
+                    model=args.model,
+                    gap_seconds=args.gap_seconds,
+                    chars_per_token=args.chars_per_token,
+                    tokens=args.tokens,
+                    region=args.region,
+                    previous_region=args.previous_region,
+                )
             ]
-    except (UnreadableRequestError, OSError) as error:
+    except (BedrockCacheError, OSError) as error:
         sys.stderr.write(f"langchain-bedrock-cache explain: {error}\n")
         return _UNREADABLE
     sys.stdout.write(_as_json(found) if args.json else _as_text(found))
@@ -99,16 +132,18 @@ def _as_text(found: Sequence[Explanation]) -> str:
     for one in found:
         lines.append(str(one))
         if one.shared_blocks:
-            tokens, blocks = one.shared_tokens, one.shared_blocks
-            lines.append(f"  shared with the request before: {blocks} blocks, ~{tokens:,} tokens")
+            tokens = f"about {counted(one.shared_tokens, 'token')}"
+            blocks = counted(one.shared_blocks, "block")
+            lines.append(f"  shared with the request before: {blocks}, {tokens}")
+        lines += [f"  {note}" for note in one.notes]
         if one.wrong_forms:
             lines += [f"  {wrong}" for wrong in one.wrong_forms]
             if one.diagnosis.verdict != "failed":
                 lines.append("  judged as if these cache points were written as they should be")
         if one.are_points_assumed:
-            lines.append("  no cache points in the files: judged as if one were at each end")
+            lines.append(_ASSUMED)
     if len(found) > 1:
         counts = Counter(one.diagnosis.verdict for one in found)
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-        lines.append(f"{len(found)} calls: {said.replace('_', ' ')}")
+        lines.append(f"{counted(len(found), 'call')}: {said.replace('_', ' ')}")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,99 @@
+"""What is said about one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.explain.reading import ReadBody
+from langchain_bedrock_cache.sent_requests.exact import ExactChange, exact_change
+from langchain_bedrock_cache.sent_requests.fingerprint import blocks_of
+from langchain_bedrock_cache.wrong_forms import WrongForm
+
+_FINE = ("hit", "first_write")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is said about one request.
+
+    Attributes:
+        name: Of the request: its ID in a log, or where it comes from.
+        diagnosis: Why it reads what it reads; places are exact where both requests are at hand.
+        shared_blocks: Blocks at its beginning that the nearest earlier request has as well.
+        shared_tokens: About how many tokens that is.
+        are_points_assumed: Whether it was judged as if it had cache points, since it has none.
+        is_estimated: Whether token counts are estimated from characters.
+        wrong_forms: Cache points that are refused or cache nothing; the diagnosis is of the same
+            request with its cache points written as they should be, unless the call failed.
+        notes: What may be wrong, and cannot be known from a file.
+    """
+
+    name: str
+    diagnosis: Diagnosis
+    shared_blocks: int = 0
+    shared_tokens: int = 0
+    are_points_assumed: bool = False
+    is_estimated: bool = False
+    wrong_forms: tuple[WrongForm, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether nothing is wrong: it reads all there is, or is the first to write it."""
+        return self.diagnosis.verdict in _FINE and not self.wrong_forms
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the explanation as plain data, for JSON."""
+        change = self.diagnosis.change
+        return {
+            "name": self.name,
+            **self.diagnosis.as_dict(),
+            "field": change.field if isinstance(change, ExactChange) else "",
+            "shared_blocks": self.shared_blocks,
+            "shared_tokens": self.shared_tokens,
+            "are_points_assumed": self.are_points_assumed,
+            "is_estimated": self.is_estimated,
+            "wrong_forms": [wrong.as_dict() for wrong in self.wrong_forms],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        said = str(self.diagnosis)
+        if self.is_estimated and self.diagnosis.is_waste:
+            lost = f"{self.diagnosis.wasted_tokens:,} tokens not read"
+            said = said.replace(lost, f"about {lost}")
+        return f"{self.name}: {said}"
+
+
+def with_exact_place(
+    diagnosis: Diagnosis, earlier: ReadBody | None, now: ReadBody, *, shared_blocks: int
+) -> Diagnosis:
+    """Return a diagnosis with the place of the change to the character.
+
+    Args:
+        diagnosis: Of the request.
+        earlier: The request that it is a version of.
+        now: The request.
+        shared_blocks: Blocks that both have at the beginning.
+    """
+    change = diagnosis.change
+    if change is None or change.section is None or earlier is None:
+        return diagnosis
+    blocks = [_block(body.converse, shared_blocks) for body in (earlier, now)]
+    if blocks[0] is None or blocks[1] is None:
+        return diagnosis
+    places = [body.prefix.place(shared_blocks + 1) for body in (earlier, now)]
+    if places[0] != places[1] or places[1] != (change.section, change.message, change.block):
+        return diagnosis
+    exact = exact_change(change, blocks[0], blocks[1])
+    return replace(
+        diagnosis, change=exact, detail=diagnosis.detail.replace(str(change), str(exact))
+    )
+
+
+def _block(request: Mapping[str, Any], index: int) -> Mapping[str, Any] | None:
+    return next((block for n, block in enumerate(blocks_of(request)) if n == index), None)
