@@ -125,7 +125,8 @@ class RecoveringModel:
 
     def _take(self, error: Exception, sent: Messages) -> bool:
         """Return whether an error is about cache points that were sent, and remember it if so."""
-        if sent == _bare(sent) or not _is_refusal(error):
+        points = sum(map(_is_point, _blocks(sent)))
+        if not points or not _is_refusal(error, points=points):
             return False
         self._refused_until = self._clock() + FORGET_AFTER_SECONDS
         self._notices.once(
@@ -146,22 +147,23 @@ class RecoveringModel:
         return again
 
 
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, CachePlanError) or refusal_of(error) is not None
+def _is_refusal(error: Exception, *, points: int) -> bool:
+    return isinstance(error, CachePlanError) or refusal_of(error, placed=points) is not None
+
+
+def _is_point(block: Any) -> bool:
+    return isinstance(block, dict) and "cachePoint" in block
+
+
+def _blocks(messages: Messages) -> Iterator[Any]:
+    for message in messages:
+        yield from message.content if isinstance(message.content, list) else ()
 
 
 def _bare(messages: Messages) -> Messages:
     """Return messages without the cache points between their blocks."""
     return [
-        message.model_copy(
-            update={
-                "content": [
-                    block
-                    for block in message.content
-                    if not (isinstance(block, dict) and "cachePoint" in block)
-                ]
-            }
-        )
+        message.model_copy(update={"content": [b for b in message.content if not _is_point(b)]})
         if isinstance(message.content, list)
         else message
         for message in messages

@@ -102,6 +102,19 @@ def test_other_errors_are_bedrocks_own(
     assert not any(r.cache_write_tokens for r in emulator.ledger)
 
 
+def test_counted_violations_are_a_refusal(
+    documents: CachedDocuments, emulator: BedrockEmulator
+) -> None:
+    """Nova only counts what it does not take: no more than were placed may be all cache points."""
+    said = "Malformed input request: {} schema violations found, please reformat your input."
+    emulator.fail_next("ValidationException", message=said.format(1))
+    with pytest.warns(CacheSkippedWarning, match="1 schema violations"):
+        assert documents.ask("alpha", "Who?").text
+    emulator.fail_next("ValidationException", message=said.format(7))
+    with pytest.raises(ClientError, match="7 schema violations"):
+        documents.ask("beta", "Who?")
+
+
 @pytest.mark.parametrize("way", ["stream", "astream"])
 def test_a_stream_that_has_begun_is_not_restarted(
     documents: CachedDocuments, emulator: BedrockEmulator, way: str
