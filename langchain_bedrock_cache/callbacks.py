@@ -272,6 +272,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
                 parent_run_id=parent_run_id,
                 root_run_id=call.place.root_run_id,
                 root_name=call.place.root_name,
+                path=call.place.path,
                 step=call.step,
                 tags=call.tags,
                 model_id=(names := call.names.completed_by(reading.names)).model_id,

@@ -4,6 +4,7 @@ A line is one JSON object in ASCII. Version 1 of it:
 
 * `type`: "langchain_bedrock_cache.call"; `version`: 1
 * `run_id`, `parent_run_id`, `root_run_id`: UUIDs; `root_name`, `step`, `tags`
+* `path`: pairs of ID and name of the runs around the call, the outermost one first
 * `model_id`, `answered_by`, `error`
 * `started_at`: seconds since the epoch; `latency_seconds`, `time_to_first_token_seconds`
 * `usage`: the five counts of `CacheUsage`, no token in two of them; `hit_ratio`: 0.0 to 1.0
@@ -29,7 +30,7 @@ from uuid import UUID
 
 from langchain_bedrock_cache.diagnosis import Diagnosis
 from langchain_bedrock_cache.pricing import CostBreakdown, usd_text
-from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.records import CallRecord, OuterRun
 from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
 from langchain_bedrock_cache.sent_requests.changes import Change
 from langchain_bedrock_cache.usage import CacheUsage
@@ -40,6 +41,9 @@ LINE_VERSION = 1
 _T = TypeVar("_T")
 _IDS = ("run_id", "parent_run_id", "root_run_id")
 _TEXTS = ("root_name", "step", "model_id", "answered_by", "error")
+_DIAGNOSED_TOKENS = (
+    "expected_read_tokens", "wasted_tokens", "readable_tokens", "unwritten_tokens"
+)  # fmt: skip
 _SECONDS = ("started_at", "latency_seconds", "time_to_first_token_seconds")
 
 
@@ -64,6 +68,7 @@ def record_to_line(record: CallRecord) -> str:
             **{name: _text_of(getattr(record, name)) for name in _IDS},
             **{name: getattr(record, name) for name in (*_TEXTS, *_SECONDS)},
             "tags": record.tags,
+            "path": [(str(run.run_id), run.name) for run in record.path],
             "usage": usage.as_dict() if usage else None,
             "reported_write_tokens": record.reported_write_tokens,
             "hit_ratio": usage.hit_ratio if usage else None,
@@ -114,6 +119,7 @@ def _read(data: Mapping[str, Any]) -> CallRecord:
         **{name: _known(_text, data.get(name)) for name in _TEXTS},
         **{name: _known(_number, data.get(name)) for name in _SECONDS},
         "tags": tuple(map(_text, _typed(list, data.get("tags", [])))),
+        "path": tuple(map(_outer_run, _typed(list, data.get("path", [])))),
         "usage": _known(_usage, data.get("usage")),
         "reported_write_tokens": _known(_count, data.get("reported_write_tokens")),
         "cost": _known(_cost, data.get("cost")),
@@ -138,6 +144,11 @@ def _diagnosis_as_dict(found: Diagnosis) -> dict[str, Any]:
     }
 
 
+def _outer_run(value: Any) -> OuterRun:
+    run_id, name = _typed(list, value)
+    return OuterRun(_id(run_id), _known(_text, name))
+
+
 def _usage(value: Any) -> CacheUsage:
     return CacheUsage(**{name: _count(count) for name, count in _values(CacheUsage, value)})
 
@@ -156,7 +167,7 @@ def _plan(value: Any) -> dict[str, Any]:
 
 def _diagnosis(value: Any) -> Diagnosis:
     found = dict(_values(Diagnosis, value))
-    for name in ("expected_read_tokens", "wasted_tokens"):
+    for name in _DIAGNOSED_TOKENS:
         _count(found.get(name, 0))
     for name in ("verdict", "detail"):
         _text(found.get(name, ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from langchain_bedrock_cache.addresses import parse_address
@@ -19,6 +19,18 @@ _Key = TypeVar("_Key", bound=Hashable)
 _BROKEN_OFF = frozenset({"CancelledError", "GeneratorExit"})
 
 
+class OuterRun(NamedTuple):
+    """A LangChain run around a model call: a chain, a graph, a tool.
+
+    Attributes:
+        run_id: LangChain's ID of it.
+        name: Its name; `None` if its start was not seen.
+    """
+
+    run_id: UUID
+    name: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """One model call: where in the application it was, how long it took, what it used and cost.
@@ -31,6 +43,8 @@ class CallRecord:
         root_run_id: The outermost run, such as one `chain.invoke`; the call itself if it has no
             parent.
         root_name: Name of the outermost run, if it has one.
+        path: The runs around the call, the outermost one first, as far as their starts were seen;
+            empty if the model was called directly.
         step: Name of the call, of its graph node, or of the run that made it; the first known.
         tags: LangChain tags of the call, inherited ones included.
         model_id: Model ID as sent to Bedrock, or the nearest to it that the model tells.
@@ -56,6 +70,7 @@ class CallRecord:
     parent_run_id: UUID | None = None
     root_run_id: UUID
     root_name: str | None = None
+    path: tuple[OuterRun, ...] = ()
     step: str | None = None
     tags: tuple[str, ...] = ()
     model_id: str | None = None
@@ -196,16 +211,26 @@ def format_totals(groups: Mapping[str, RunTotals], total: RunTotals) -> str:
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
         for row in table
     ]
+    misreported = f"reported {total.excess_write_tokens:,} more written tokens than add up"
     notes = (
-        (total.failed_calls, "failed or were cut off"),
-        (total.unreported_calls, "reported no usage and are in no sum"),
-        (total.unpriced_calls, "have no known price and are not in USD"),
+        (total.failed_calls, "failed or was cut off", "failed or were cut off"),
         (
-            total.misreported_calls,
-            f"reported {total.excess_write_tokens:,} more written tokens than add up",
+            total.unreported_calls,
+            "reported no usage and is in no sum",
+            "reported no usage and are in no sum",
         ),
+        (
+            total.unpriced_calls,
+            "has no known price and is not in USD",
+            "have no known price and are not in USD",
+        ),
+        (total.misreported_calls, misreported, misreported),
     )
-    lines += [f"{count:,} of the calls {what}" for count, what in notes if count]
+    lines += [
+        f"{count:,} of the calls {one if count == 1 else several}"
+        for count, one, several in notes
+        if count
+    ]
     return "\n".join(lines)
 
 

@@ -9,6 +9,8 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from typing_extensions import override
 
+from langchain_bedrock_cache.records import OuterRun
+
 
 class RunPlace(NamedTuple):
     """Where a run hangs in the tree of runs.
@@ -17,11 +19,13 @@ class RunPlace(NamedTuple):
         root_run_id: The outermost run, the run itself if it has no parent.
         root_name: Its name, if known.
         parent_name: Name of the run directly above, if known.
+        path: The runs above, the outermost one first.
     """
 
     root_run_id: UUID
     root_name: str | None = None
     parent_name: str | None = None
+    path: tuple[OuterRun, ...] = ()
 
 
 class RunTree:
@@ -58,9 +62,10 @@ class RunTree:
         if parent_run_id is None:
             return RunPlace(run_id, name)
         if parent_run_id not in self._runs:
-            return RunPlace(parent_run_id)
+            return RunPlace(parent_run_id, path=(OuterRun(parent_run_id),))
         parent, parent_name = self._runs[parent_run_id]
-        return RunPlace(parent.root_run_id, parent.root_name, parent_name)
+        path = (*parent.path, OuterRun(parent_run_id, parent_name))
+        return RunPlace(parent.root_run_id, parent.root_name, parent_name, path)
 
 
 class RunTreeCallbackHandler(BaseCallbackHandler):

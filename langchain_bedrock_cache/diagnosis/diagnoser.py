@@ -15,6 +15,7 @@ from langchain_bedrock_cache.diagnosis.facts import (
     Destination,
     Entry,
 )
+from langchain_bedrock_cache.diagnosis.readable import MENDABLE, IfMended
 from langchain_bedrock_cache.diagnosis.verdicts import Diagnosis, diagnose
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests, sent_requests
@@ -62,6 +63,7 @@ class Diagnoser:
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._cached: OrderedDict[int, _Cached] = OrderedDict()
         self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
+        self._if_mended = IfMended()
         self._lock = threading.Lock()
 
     def listen(self, listener: object) -> None:
@@ -127,9 +129,31 @@ class Diagnoser:
         if sent and usage:
             self._remember(sent.number, sent.print, usage, facts, readable_at)
         diagnosis = diagnose(facts)
+        if sent and usage and diagnosis and diagnosis.verdict in MENDABLE:
+            diagnosis = self._completed(diagnosis, sent, usage, earlier, started_at)
         if sent:
             _put(self._judged, sent.number, diagnosis, _MAX_CALLS)
         return diagnosis
+
+    def _completed(
+        self,
+        diagnosis: Diagnosis,
+        sent: SentRequest,
+        usage: CacheUsage,
+        earlier: _Cached,
+        started_at: float,
+    ) -> Diagnosis:
+        before = self._requests.get(sent.earlier)
+        if before is None or earlier is _NOTHING:
+            return diagnosis
+        return self._if_mended.complete(
+            diagnosis,
+            sent,
+            before,
+            usage=usage,
+            cached_tokens=earlier.tokens,
+            gap_seconds=started_at - earlier.used_at,
+        )
 
     def _longest(self, taken: Fingerprint) -> Entry | None:
         digests = taken.prefix.digests

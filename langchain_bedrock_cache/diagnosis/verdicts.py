@@ -52,6 +52,9 @@ class Diagnosis:
         verdict: In a word.
         expected_read_tokens: The yardstick: what the call could have read, had all gone well.
         wasted_tokens: What it read less than that.
+        readable_tokens: What it could have read had nothing changed and everything been cached:
+            estimated by what the requests have in common; 0 where that says nothing more.
+        unwritten_tokens: Those of them that a call would have had to write first.
         change: Where the request differs from the earlier one, if it does.
         age_seconds: How long the entry had not been used, where it has expired.
         ttl: The lifetime of that entry.
@@ -62,6 +65,8 @@ class Diagnosis:
     verdict: Verdict
     expected_read_tokens: int = 0
     wasted_tokens: int = 0
+    readable_tokens: int = 0
+    unwritten_tokens: int = 0
     change: Change | None = None
     age_seconds: float | None = None
     ttl: CacheTTL | None = None
@@ -93,6 +98,8 @@ class Diagnosis:
             "detail": self.detail,
             "expected_read_tokens": self.expected_read_tokens,
             "wasted_tokens": self.wasted_tokens,
+            "readable_tokens": self.readable_tokens,
+            "unwritten_tokens": self.unwritten_tokens,
             "place": self.place,
             "change": change.kind if change else None,
             "section": change.section if change else None,

@@ -20,6 +20,7 @@ from recorded_calls import NOVA, SONNET, nothing_open, plain_chat
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler, get_cache_usage_callback
 from langchain_bedrock_cache.emulator import BedrockEmulator, Reply, ToolUse, scripted
+from langchain_bedrock_cache.records import OuterRun
 from langchain_bedrock_cache.run_tree import RunPlace, RunTree
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -316,8 +317,9 @@ def test_the_tree_forgets_the_oldest_run_beyond_its_limit() -> None:
     tree.start(grandchild, child, "grandchild")
     tree.start(uuid4(), None, "other")
     assert len(tree) == 3
-    assert tree.place(uuid4(), grandchild, None) == RunPlace(root, "root", "grandchild")
-    assert tree.place(uuid4(), root, None) == RunPlace(root, None, None)
+    path = (OuterRun(root, "root"), OuterRun(child, "child"), OuterRun(grandchild, "grandchild"))
+    assert tree.place(uuid4(), grandchild, None) == RunPlace(root, "root", "grandchild", path)
+    assert tree.place(uuid4(), root, None) == RunPlace(root, path=(OuterRun(root),))
     for _ in range(100):
         tree.start(uuid4(), None, None)
     assert len(tree) == 3

@@ -14,7 +14,7 @@ from langchain_bedrock_cache import ChatBedrockCached, PrefixMemory
 from langchain_bedrock_cache.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.pricing import CostBreakdown
-from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.records import CallRecord, OuterRun
 from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.changes import Change
 
@@ -52,6 +52,8 @@ diagnoses = st.builds(
     verdict=st.sampled_from(get_args(Verdict)),
     expected_read_tokens=counts,
     wasted_tokens=counts,
+    readable_tokens=counts,
+    unwritten_tokens=counts,
     change=st.none() | changes,
     age_seconds=seconds,
     ttl=st.sampled_from([None, "5m", "1h"]),
@@ -80,6 +82,7 @@ records = st.builds(
     parent_run_id=st.none() | st.uuids(),
     root_run_id=st.uuids(),
     root_name=texts,
+    path=st.lists(st.builds(OuterRun, st.uuids(), texts), max_size=3).map(tuple),
     step=texts,
     tags=st.lists(st.text(max_size=10), max_size=3).map(tuple),
     model_id=texts,

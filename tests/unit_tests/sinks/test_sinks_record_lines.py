@@ -78,6 +78,8 @@ def test_the_schema_of_version_1() -> None:
         "verdict",
         "expected_read_tokens",
         "wasted_tokens",
+        "readable_tokens",
+        "unwritten_tokens",
         "change",
         "age_seconds",
         "ttl",
