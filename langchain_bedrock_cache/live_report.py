@@ -16,6 +16,7 @@ from typing_extensions import override
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
 from langchain_bedrock_cache.checks import check_callable, check_number
 from langchain_bedrock_cache.report import CacheReport
+from langchain_bedrock_cache.report.text import findings
 
 # A report of many calls takes a while to build: no more than this part of the time goes into it.
 _SHARE_OF_TIME = 0.1
@@ -92,11 +93,15 @@ def live_report(**settings: Any) -> Iterator[LiveReportCallbackHandler]:
             handler.refresh()
         return
     from rich.live import Live  # noqa: PLC0415 - only needed here
+    from rich.text import Text  # noqa: PLC0415 - only needed here
 
     with Live(auto_refresh=False) as live:
-        handler = LiveReportCallbackHandler(
-            lambda report: live.update(str(report), refresh=True), **settings
-        )
+
+        def show(report: CacheReport) -> None:
+            # As text: brackets in names are no markup.
+            live.update(Text(findings(report, width=live.console.width)), refresh=True)
+
+        handler = LiveReportCallbackHandler(show, **settings)
         try:
             yield handler
         finally:

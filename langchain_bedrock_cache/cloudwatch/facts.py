@@ -106,7 +106,7 @@ class MetricFacts(ReportFacts):
         rows = [known["total"], *known["by_model"]]
         if not self.knows_waste:
             for row in rows:
-                row["wasted_tokens"] = None
+                row["wasted_tokens"] = row["mendable_tokens"] = None
         return known | {
             "speed": {
                 "mean_latency_seconds": self.mean_latency_seconds,
@@ -137,26 +137,33 @@ def _rows(spans: Sequence[MetricSpan], name_of: Callable[[MetricSpan], str]) -> 
 
 
 def row_of_spans(name: str, spans: Sequence[MetricSpan]) -> ReportRow:
-    """Add up spans in one row; `wasted_tokens` is 0 where CloudWatch does not know it."""
+    """Add up spans in one row; `wasted_tokens` is 0 where CloudWatch does not know it.
+
+    Of what could be mended it knows no more than what was in the cache.
+    """
+    waste = sum(span.wasted_tokens or 0 for span in spans)
     row = ReportRow(
         name=name,
         calls=sum(span.calls for span in spans),
         failed_calls=sum(span.failed_calls for span in spans),
         unpriced_calls=sum(span.unpriced_calls for span in spans),
         usage=sum((span.usage for span in spans), CacheUsage()),
-        wasted_tokens=sum(span.wasted_tokens or 0 for span in spans),
+        wasted_tokens=waste,
+        mendable_tokens=waste,
     )
     priced = [span for span in spans if span.cost_usd is not None]
     if not priced and row.calls:
         return row
     wasted = [span.wasted_usd for span in spans if span.wasted_usd is not None]
+    wasted_usd = sum(wasted, Decimal(0)) if wasted else None
     return replace(
         row,
         cost_usd=sum((span.cost_usd or Decimal(0) for span in priced), Decimal(0)),
         without_caching_usd=sum(
             (span.without_caching_usd or Decimal(0) for span in priced), Decimal(0)
         ),
-        wasted_usd=sum(wasted, Decimal(0)) if wasted else None,
+        wasted_usd=wasted_usd,
+        mendable_usd=wasted_usd,
     )
 
 

@@ -69,4 +69,5 @@ def _span_as_dict(span: MetricSpan) -> dict[str, Any]:
         **known,
         **sums,
         "wasted_tokens": span.wasted_tokens,
+        "mendable_tokens": span.wasted_tokens,
     }

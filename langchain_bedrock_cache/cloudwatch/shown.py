@@ -9,15 +9,14 @@ from langchain_bedrock_cache.cloudwatch.facts import MetricFacts
 from langchain_bedrock_cache.cloudwatch.metrics import BEDROCK_NAMESPACE
 from langchain_bedrock_cache.report.html import as_html as bare_html
 from langchain_bedrock_cache.report.rows import ReportRow
-from langchain_bedrock_cache.report.text import HEADINGS, cells, headline, notes_on, usd
+from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, usd
 
 
 def as_text(facts: MetricFacts) -> str:
     """Return lines of text: a sentence, a table, and what CloudWatch does not know."""
     lines = [_subject(facts), headline(facts)]
     if facts.spans:
-        count = _columns(facts)
-        table = [HEADINGS[:count], *(cells(row)[:count] for row in _rows(facts))]
+        table = [_known(facts, HEADINGS), *(_known(facts, cells(row)) for row in _rows(facts))]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines += [""] + [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -28,8 +27,8 @@ def as_text(facts: MetricFacts) -> str:
 
 def as_html(facts: MetricFacts) -> str:
     """Return a piece of HTML, without scripts or anything from elsewhere."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADINGS[1 : _columns(facts)])
-    body = "".join(_html_row(cells(row)[: _columns(facts)]) for row in _rows(facts))
+    head = "".join(f'<th scope="col">{name}</th>' for name in _known(facts, HEADINGS)[1:])
+    body = "".join(_html_row(_known(facts, cells(row))) for row in _rows(facts))
     table = (
         '<div class="scroll" tabindex="0" role="group" aria-label="By model">'
         f'<table><caption>By model</caption><thead><tr><th scope="col">&nbsp;</th>{head}</tr>'
@@ -51,9 +50,10 @@ def _rows(facts: MetricFacts) -> list[ReportRow]:
     return [*models, facts.total] if len(models) > 1 else models
 
 
-def _columns(facts: MetricFacts) -> int:
-    """Return how many columns there are to fill: the last one is of waste."""
-    return len(HEADINGS) if facts.knows_waste else len(HEADINGS) - 1
+def _known(facts: MetricFacts, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the cells of the columns that there is something to fill with."""
+    mendable = HEADINGS.index("mendable")
+    return texts if facts.knows_waste else (*texts[:mendable], *texts[mendable + 1 :])
 
 
 def _subject(facts: MetricFacts) -> str:
@@ -87,4 +87,6 @@ def _notes(facts: MetricFacts) -> list[str]:
         )
     if facts.spans:
         notes.append("Metrics are sums; CacheUsageCallbackHandler's report says why calls missed.")
+    if facts.knows_waste:
+        notes.append("It also says what mending is worth where nothing was in the cache.")
     return notes

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from typing import Any
+from uuid import UUID
 
 from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.html import as_html
-from langchain_bedrock_cache.report.rows import wasted_usd
+from langchain_bedrock_cache.report.rows import mendable_tokens, mendable_usd, wasted_usd
 from langchain_bedrock_cache.report.text import as_text
+from langchain_bedrock_cache.usage import CacheUsage
+
+_USAGE = tuple(CacheUsage().as_dict())
+_TOKEN_COLUMNS = (*_USAGE, "reported_write_tokens", "wasted_tokens", "mendable_tokens")
+_NO_CALL = CallRecord(run_id=UUID(int=0), root_run_id=UUID(int=0))
 
 
 class CacheReport(ReportFacts):
@@ -47,7 +53,10 @@ class CacheReport(ReportFacts):
         """
         with needs("pandas", what="to_pandas", extra="pandas"):
             pandas = import_module("pandas")
-        return pandas.DataFrame([_call_as_dict(record) for record in self.records])
+        rows = [_call_as_dict(record) for record in self.records]
+        frame = pandas.DataFrame(rows, columns=[*_call_as_dict(_NO_CALL)])
+        # Tokens stay whole numbers where some calls have none: pandas' own integers cannot.
+        return frame.astype(dict.fromkeys(_TOKEN_COLUMNS, "Int64"))
 
     def plot(self) -> Any:
         """Plot tokens per call, stacked, and cumulative cost against no caching.
@@ -63,7 +72,7 @@ class CacheReport(ReportFacts):
         return draw(self.records)
 
     def __str__(self) -> str:
-        """Say it in text: a sentence, a table, and what to mend."""
+        """Say it in text: a sentence, tables, what to mend, and runs with their calls."""
         return as_text(self)
 
     def __repr__(self) -> str:
@@ -77,7 +86,7 @@ class CacheReport(ReportFacts):
 
 def _call_as_dict(record: CallRecord) -> dict[str, Any]:
     usage, cost, found = record.usage, record.cost, record.diagnosis
-    wasted = wasted_usd(record)
+    wasted, mendable = wasted_usd(record), mendable_usd(record)
     return {
         "started_at": record.started_at,
         "run": str(record.root_run_id),
@@ -86,7 +95,7 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "tags": record.tags,
         "model_id": record.model_id,
         "answered_by": record.answered_by,
-        **({} if usage is None else usage.as_dict()),
+        **(dict.fromkeys(_USAGE) if usage is None else usage.as_dict()),
         "reported_write_tokens": record.reported_write_tokens,
         "cost_usd": float(cost.total_usd) if cost else None,
         "without_caching_usd": float(cost.without_caching_usd) if cost else None,
@@ -96,5 +105,7 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "place": found.place if found else None,
         "wasted_tokens": found.wasted_tokens if found else None,
         "wasted_usd": None if wasted is None else float(wasted),
+        "mendable_tokens": mendable_tokens(record) if found else None,
+        "mendable_usd": None if mendable is None else float(mendable),
         "error": record.error,
     }

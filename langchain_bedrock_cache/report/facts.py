@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from statistics import median
 from typing import Any, Literal, get_args
 
 from langchain_bedrock_cache.checks import check_choice, check_list, check_number, check_type
-from langchain_bedrock_cache.diagnosis import Verdict
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.report.problems import Problem, find_problems
 from langchain_bedrock_cache.report.quota import QuotaEffect, is_provisioned, quota_effect
 from langchain_bedrock_cache.report.rows import ReportRow, row_of, rows_by
-from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
+from langchain_bedrock_cache.report.speed import Speed, speed_of
+from langchain_bedrock_cache.report.tree import RunNode, run_tree
 
 _SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
 _MAX_SPANS = 1_440
+_MAX_RUNS = 100
+_MAX_CALLS_OF_A_RUN = 1_000
 
 Grouping = Literal["model", "tag", "step", "run", "verdict"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One reason for which calls read less than they could have.
-
-    Attributes:
-        verdict: Of these calls.
-        place: Where their requests changed; empty if they did not.
-        what: What changed, or what else is known, in words.
-        row: The calls added up.
-    """
-
-    verdict: Verdict
-    place: str
-    what: str
-    row: ReportRow
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How long calls took, by whether they were hits.
-
-    Attributes:
-        hits: Calls that read all they could.
-        misses: Calls that read nothing.
-        hit_seconds: Median from start to end of the hits; `None` if unknown.
-        miss_seconds: The same of the misses.
-        hit_first_token_seconds: Median to the first content of streamed hits.
-        miss_first_token_seconds: The same of the misses.
-    """
-
-    hits: int
-    misses: int
-    hit_seconds: float | None
-    miss_seconds: float | None
-    hit_first_token_seconds: float | None
-    miss_first_token_seconds: float | None
 
 
 class ReportFacts:
@@ -140,36 +104,30 @@ class ReportFacts:
         what, seconds = next(spans, _SPANS[-1])
         return what, self.over_time(seconds=seconds)
 
+    def tree(self, *, most_runs: int = 20, most_calls: int = 100) -> tuple[RunNode, ...]:
+        """Return outermost runs with the runs and the model calls in them.
+
+        Args:
+            most_runs: How many: those with the most to mend, then the latest.
+            most_calls: How many calls of each.
+
+        Returns:
+            The runs in the order in which they first ended a call; `run_count` says how many there
+            are in all.
+        """
+        check_number("most_runs", most_runs, least=1, is_whole=True)
+        check_number("most_calls", most_calls, least=1, is_whole=True)
+        return run_tree(self.records, most_runs=most_runs, most_calls=most_calls)
+
     @cached_property
     def problems(self) -> list[Problem]:
-        """Why calls read less than they could have, the most wasted tokens first."""
-        groups: dict[tuple[Verdict, str, str], list[CallRecord]] = {}
-        for record in self.records:
-            found = record.diagnosis
-            if found is not None and found.is_waste:
-                what = WORDS[found.change.kind] if found.change else found.detail
-                if found.verdict == "expired":
-                    what = f"kept for {found.ttl}, and not used for longer"
-                groups.setdefault((found.verdict, found.place, what), []).append(record)
-        problems = [
-            Problem(verdict=verdict, place=place, what=what, row=row_of(verdict, calls))
-            for (verdict, place, what), calls in groups.items()
-        ]
-        return sorted(problems, key=lambda problem: -problem.row.wasted_tokens)
+        """Why calls read less than they could have, the most tokens first."""
+        return find_problems(self.records)
 
     @cached_property
     def speed(self) -> Speed:
         """How long hits and misses took."""
-        hits = [r for r in self.records if r.diagnosis and r.diagnosis.verdict == "hit"]
-        misses = [r for r in self.records if r.usage and not r.usage.cache_read_tokens]
-        return Speed(
-            hits=len(hits),
-            misses=len(misses),
-            hit_seconds=_median(r.latency_seconds for r in hits),
-            miss_seconds=_median(r.latency_seconds for r in misses),
-            hit_first_token_seconds=_median(r.time_to_first_token_seconds for r in hits),
-            miss_first_token_seconds=_median(r.time_to_first_token_seconds for r in misses),
-        )
+        return speed_of(self.records)
 
     @cached_property
     def quota(self) -> QuotaEffect:
@@ -195,12 +153,17 @@ class ReportFacts:
         return self.quota.capacity_ratio
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain data: totals, groups, minutes, problems, speed and quota."""
+        """Return the report as plain data: totals, groups, minutes, runs, problems, speed, quota.
+
+        `tree` has at most 100 runs with 1,000 calls each: those with the most to mend.
+        """
         speed = self.speed
+        tree = self.tree(most_runs=_MAX_RUNS, most_calls=_MAX_CALLS_OF_A_RUN)
         return {
             "total": self.total.as_dict(),
             "by_model": [row.as_dict() for row in self.by("model")],
             "by_tag": [row.as_dict() for row in self.by("tag")],
+            "by_step": [row.as_dict() for row in self.by("step")],
             "by_verdict": [row.as_dict() for row in self.by("verdict")],
             "over_time": [
                 {"start": start, **_without_name(row)}
@@ -210,15 +173,9 @@ class ReportFacts:
                 {**run.as_dict(), "steps": [step.as_dict() for step in steps]}
                 for run, steps in self.runs()
             ],
-            "problems": [
-                {
-                    "verdict": problem.verdict,
-                    "place": problem.place,
-                    "what": problem.what,
-                    **_without_name(problem.row),
-                }
-                for problem in self.problems
-            ],
+            "tree": [run.as_dict() for run in tree],
+            "runs_not_in_tree": self.run_count - len(tree),
+            "problems": [problem.as_dict() for problem in self.problems],
             "speed": {name: getattr(speed, name) for name in Speed.__slots__},
             "quota_free_tokens": self.quota_free_tokens,
             "capacity_ratio": self.capacity_ratio,
@@ -248,8 +205,3 @@ def _run_name(record: CallRecord) -> str:
 
 def _verdict(record: CallRecord) -> str:
     return record.diagnosis.verdict.replace("_", " ") if record.diagnosis else "not diagnosed"
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from langchain_bedrock_cache.records import CallRecord
 
 # Told apart without color vision as well: they differ in lightness.
-_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#e0a030", "#9aa3b5"
+_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#e0a030", "#7f8aa0"
 # Narrow enough for its letters to be read on a phone, where it is shrunk.
 _INCHES = (6.4, 6.0)
 _ROOM = 1.05
@@ -60,6 +60,8 @@ def _draw_tokens(axes: Any, records: Sequence[CallRecord]) -> None:
             axes.fill_between(edges, *sides, step="post", linewidth=0, color=color, label=label)
         below = top
     axes.set(ylabel="input tokens", xlabel="call", title="Input of each call")
+    if not any(below):
+        axes.set_ylim(0, 1)
 
 
 def _draw_costs(axes: Any, records: Sequence[CallRecord]) -> None:
@@ -71,5 +73,4 @@ def _draw_costs(axes: Any, records: Sequence[CallRecord]) -> None:
     axes.plot(priced, plain, color=_UNCACHED, linestyle="--", marker=mark, label="without caching")
     axes.plot(priced, paid, color=_READ, marker=mark, label="paid")
     axes.set(ylabel="USD", xlabel="priced call", title="Cost so far")
-    if costs:
-        axes.set_ylim(0, (_ROOM * max(paid[-1], plain[-1])) or 1)
+    axes.set_ylim(0, (_ROOM * max((*paid[-1:], *plain[-1:]), default=0.0)) or 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from langchain_bedrock_cache.pricing import price_multipliers, usd_text
+from langchain_bedrock_cache.pricing import PriceMultipliers, price_multipliers, usd_text
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -31,6 +31,10 @@ class ReportRow:
         wasted_tokens: What they did not read although it was, or had just been, in the cache.
         wasted_usd: What reading that would have saved; `None` if no price is known, or no call was
             diagnosed.
+        mendable_tokens: What they did not read and could have, had nothing changed and everything
+            been cached from the start; what was in the cache is among it.
+        mendable_usd: What reading that would have saved, less what it would have cost to write what
+            nobody had written; `None` where `wasted_usd` is.
     """
 
     name: str
@@ -45,6 +49,8 @@ class ReportRow:
     without_caching_usd: Decimal | None = None
     wasted_tokens: int = 0
     wasted_usd: Decimal | None = None
+    mendable_tokens: int = 0
+    mendable_usd: Decimal | None = None
 
     @property
     def hit_ratio(self) -> float:
@@ -67,14 +73,19 @@ class ReportRow:
 
     @property
     def bound_usd(self) -> Decimal | None:
-        """What they would have cost at the bound: had all that was in the cache been read.
+        """What they would have cost had nothing changed and everything been cached.
 
-        `None` if that is not known. A prompt that changes all the time leaves little there to be
-        read: mending what `problems` says may save more than this.
+        `None` if that is not known. Where nothing was written, what could have been read is
+        estimated by what requests have in common: see `is_estimate`.
         """
-        if self.cost_usd is None or self.wasted_usd is None:
+        if self.cost_usd is None or self.mendable_usd is None:
             return None
-        return self.cost_usd - self.wasted_usd
+        return self.cost_usd - self.mendable_usd
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether more could have been read than was in the cache: how much is an estimate."""
+        return self.mendable_tokens > self.wasted_tokens
 
     def sums_usd(self) -> dict[str, Decimal | None]:
         """Return all sums of USD by name; `None` where unknown."""
@@ -83,6 +94,7 @@ class ReportRow:
             "without_caching_usd": self.without_caching_usd,
             "savings_usd": self.savings_usd,
             "wasted_usd": self.wasted_usd,
+            "mendable_usd": self.mendable_usd,
             "bound_usd": self.bound_usd,
         }
 
@@ -99,6 +111,7 @@ class ReportRow:
             **self.usage.as_dict(),
             "hit_ratio": self.hit_ratio,
             "wasted_tokens": self.wasted_tokens,
+            "mendable_tokens": self.mendable_tokens,
             **{
                 name: None if usd is None else usd_text(usd)
                 for name, usd in self.sums_usd().items()
@@ -132,8 +145,9 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
     costs = [record.cost for record in records if record.cost is not None]
     is_known = bool(costs) or not records
     excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
-    wasted = [waste for record in records if (waste := wasted_usd(record)) is not None]
-    is_diagnosed = any(record.diagnosis is not None for record in records)
+    found = [record for record in records if record.diagnosis is not None]
+    wasted = [waste for record in found if (waste := wasted_usd(record)) is not None]
+    mendable = [worth for record in found if (worth := mendable_usd(record)) is not None]
     return ReportRow(
         name=name,
         calls=len(records),
@@ -153,8 +167,10 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
         without_caching_usd=(
             sum((cost.without_caching_usd for cost in costs), Decimal(0)) if is_known else None
         ),
-        wasted_tokens=sum(record.diagnosis.wasted_tokens for record in records if record.diagnosis),
-        wasted_usd=sum(wasted, Decimal(0)) if is_known and is_diagnosed else None,
+        wasted_tokens=sum(record.diagnosis.wasted_tokens for record in found if record.diagnosis),
+        wasted_usd=sum(wasted, Decimal(0)) if is_known and found else None,
+        mendable_tokens=sum(map(mendable_tokens, found)),
+        mendable_usd=sum(mendable, Decimal(0)) if is_known and found else None,
     )
 
 
@@ -166,15 +182,53 @@ def wasted_usd(record: CallRecord) -> Decimal | None:
     Returns:
         USD; `None` if the call wasted nothing or its price is not known.
     """
-    usage, cost, diagnosis = record.usage, record.cost, record.diagnosis
-    if usage is None or cost is None or diagnosis is None or not diagnosis.wasted_tokens:
+    return _usd_of_reading(record, record.diagnosis.wasted_tokens if record.diagnosis else 0)
+
+
+def mendable_tokens(record: CallRecord) -> int:
+    """Return what a call could have read more, had nothing changed and everything been cached."""
+    usage, found = record.usage, record.diagnosis
+    if usage is None or found is None:
+        return 0
+    return max(found.wasted_tokens, found.readable_tokens - usage.cache_read_tokens, 0)
+
+
+def mendable_usd(record: CallRecord) -> Decimal | None:
+    """Return what a call would have cost less, had nothing changed and everything been cached.
+
+    What no call had written would have had to be written: at the price for 5 minutes.
+
+    Returns:
+        USD; `None` if the call could not have read more or its price is not known.
+    """
+    tokens = mendable_tokens(record)
+    saved_usd = _usd_of_reading(record, tokens)
+    if saved_usd is None or record.diagnosis is None or not record.diagnosis.unwritten_tokens:
+        return saved_usd
+    unwritten = min(tokens, record.diagnosis.unwritten_tokens)
+    input_usd, ratios = _input_usd_per_token(record), _multipliers(record)
+    return saved_usd - unwritten * input_usd * (Decimal(str(ratios.write_5m)) - 1)
+
+
+def _usd_of_reading(record: CallRecord, tokens: int) -> Decimal | None:
+    """Return what reading tokens would have saved that were written again, or plain input."""
+    usage, cost = record.usage, record.cost
+    if usage is None or cost is None or not tokens or not usage.input_tokens:
         return None
-    if not usage.input_tokens:
-        return None
-    usd_per_token = (cost.without_caching_usd - cost.output_usd) / usage.input_tokens
-    rewritten = min(diagnosis.wasted_tokens, usage.cache_write_tokens)
+    input_usd = _input_usd_per_token(record)
+    rewritten = min(tokens, usage.cache_write_tokens)
     written_usd = cost.cache_write_usd / usage.cache_write_tokens if rewritten else Decimal(0)
-    plain = min(diagnosis.wasted_tokens - rewritten, usage.uncached_input_tokens)
-    ratios = price_multipliers(record.model_id or "", base_model=record.answered_by)
-    read_usd = usd_per_token * Decimal(str(ratios.read))
-    return rewritten * (written_usd - read_usd) + plain * (usd_per_token - read_usd)
+    plain = min(tokens - rewritten, usage.uncached_input_tokens)
+    read_usd = input_usd * Decimal(str(_multipliers(record).read))
+    return rewritten * (written_usd - read_usd) + plain * (input_usd - read_usd)
+
+
+def _input_usd_per_token(record: CallRecord) -> Decimal:
+    usage, cost = record.usage, record.cost
+    if usage is None or cost is None or not usage.input_tokens:
+        return Decimal(0)
+    return (cost.without_caching_usd - cost.output_usd) / usage.input_tokens
+
+
+def _multipliers(record: CallRecord) -> PriceMultipliers:
+    return price_multipliers(record.model_id or "", base_model=record.answered_by)

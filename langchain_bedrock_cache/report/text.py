@@ -3,132 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from textwrap import wrap
 
-from langchain_bedrock_cache.report.facts import Problem, ReportFacts
+from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.rows import ReportRow
+from langchain_bedrock_cache.report.sections import MAX_ROWS, runs_of, sections_of
+from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, problem_line
 
-HEADINGS = ("", "calls", "read", "written", "uncached", "hit ratio", "USD", "saved", "wasted")
-_MAX_ROWS = 20
+_BETWEEN = "  "
+# Names are cut before columns are left out, and columns before names get shorter than this.
+_SHORT_NAME = 18
+_FEWEST_COLUMNS = 4
+_MAX_RUNS = 10
 
 
 def as_text(report: ReportFacts) -> str:
-    """Return the report as lines of text."""
-    lines = [headline(report)]
+    """Return the whole report as lines of text; tables have up to 20 rows, or 10 runs."""
+    lines = _findings(report, None)
+    for section in sections_of(report):
+        lines += ["", *table(section.rows, title=section.title)]
+        lines += [f"… and {section.more:,} more"] if section.more else []
+    return "\n".join([*lines, *_runs(report)])
+
+
+def findings(report: ReportFacts, *, width: int) -> str:
+    """Return what matters most, to fit a terminal.
+
+    Args:
+        report: What is shown of it: by model, by verdict, what to mend, costs.
+        width: Characters in a line. Long names are cut, and the last columns left out.
+    """
+    return "\n".join(_findings(report, width))
+
+
+def table(rows: Sequence[ReportRow], *, title: str = "", width: int | None = None) -> list[str]:
+    """Return rows as lines of a table.
+
+    Args:
+        rows: The rows; at least one.
+        title: Heads the names.
+        width: Characters in a line at most; default: as many as it takes.
+    """
+    return _aligned([(title, *HEADINGS[1:]), *map(cells, rows)], width)
+
+
+def _findings(report: ReportFacts, width: int | None) -> list[str]:
+    lines = _wrapped(headline(report), width)
     models = report.by("model")
-    rows = [*models, report.total] if len(models) > 1 else models
-    lines += ["", *_table([cells(row) for row in rows])] if rows else []
-    lines += ["", *_table([cells(row) for row in report.by("verdict")])] if rows else []
+    if models:
+        rows = [*models, report.total] if len(models) > 1 else models
+        lines += ["", *table(rows, width=width), "", *table(report.by("verdict"), width=width)]
     if report.problems:
         lines += ["", "What to mend:"]
-        lines += [f"  {problem_line(problem)}" for problem in report.problems[:_MAX_ROWS]]
-    notes = notes_on(report)
-    return "\n".join([*lines, *([""] if notes else []), *notes])
+        for problem in report.problems[:MAX_ROWS]:
+            lines += _wrapped(problem_line(problem), width, indent="  ")
+            lines += _wrapped(problem.remedy, width, indent="    ")
+        more = len(report.problems) - MAX_ROWS
+        lines += [f"  … and {more:,} more"] if more > 0 else []
+    notes = [line for note in notes_on(report) for line in _wrapped(note, width)]
+    return [*lines, *([""] if notes else []), *notes]
 
 
-def headline(report: ReportFacts) -> str:
-    """Return the report in a sentence."""
-    total = report.total
-    if not total.calls:
-        return "No model calls were recorded."
-    calls = "1 call" if total.calls == 1 else f"{total.calls:,} calls"
-    said = f"{calls} read {total.hit_ratio:.1%} of their input from the prompt cache"
-    if total.savings_usd is None:
-        return f"{said}; what that saved is not known."
-    kind = "saved" if total.savings_usd >= 0 else "lost"
-    ratio = abs(total.savings_ratio or 0.0)
-    return f"{said}, which {kind} {usd(abs(total.savings_usd))} ({ratio:.1%})."
-
-
-def cells(row: ReportRow) -> tuple[str, ...]:
-    """Return a row as the cells under `HEADINGS`."""
-    return (
-        row.name,
-        f"{row.calls:,}",
-        f"{row.usage.cache_read_tokens:,}",
-        f"{row.usage.cache_write_tokens:,}",
-        f"{row.usage.uncached_input_tokens:,}",
-        f"{row.hit_ratio:.1%}",
-        usd(row.cost_usd),
-        usd(row.savings_usd),
-        f"{row.wasted_tokens:,}",
-    )
-
-
-def problem_line(problem: Problem) -> str:
-    """Return a problem as a line."""
-    where = f" at {problem.place}" if problem.place else ""
-    calls = "1 call" if problem.row.calls == 1 else f"{problem.row.calls:,} calls"
-    cost = f" ({usd(problem.row.wasted_usd)})" if problem.row.wasted_usd else ""
-    lost = f"{problem.row.wasted_tokens:,} tokens not read{cost}"
-    return f"{problem.verdict.replace('_', ' ')}{where}: {problem.what}. {calls}, {lost}"
-
-
-def notes_on(report: ReportFacts) -> list[str]:
-    """Return what else there is to say, and what is missing from the sums."""
-    total, speed = report.total, report.speed
-    notes = [*_costs(total), *_quota(report)]
-    if speed.hit_first_token_seconds is not None and speed.miss_first_token_seconds is not None:
-        notes.append(
-            f"First token after {speed.hit_first_token_seconds:.2f} s on hits, "
-            f"{speed.miss_first_token_seconds:.2f} s on misses (medians)."
-        )
-    elif speed.hit_seconds is not None and speed.miss_seconds is not None:
-        notes.append(
-            f"Hits took {speed.hit_seconds:.2f} s, misses {speed.miss_seconds:.2f} s (medians)."
-        )
-    if total.failed_calls:
-        notes.append(f"{total.failed_calls:,} of the calls failed or were cut off.")
-    if total.unpriced_calls:
-        notes.append(f"{total.unpriced_calls:,} of the calls have no known price: not in USD.")
-    if total.unreported_calls:
-        notes.append(f"{total.unreported_calls:,} of the calls reported no usage: in no sum.")
-    if total.misreported_calls:
-        calls = "1 call" if total.misreported_calls == 1 else f"{total.misreported_calls:,} calls"
-        notes.append(
-            f"{calls} reported {total.excess_write_tokens:,} more written tokens than add up with "
-            "their totals: not counted, and not in USD."
-        )
-    return notes
-
-
-def _costs(total: ReportRow) -> list[str]:
-    if not total.cost_usd or total.without_caching_usd is None:
+def _runs(report: ReportFacts) -> list[str]:
+    rows, more = runs_of(report, most=_MAX_RUNS)
+    if not rows:
         return []
-    said = f"Cost: {usd(total.cost_usd)}; without caching {usd(total.without_caching_usd)}"
-    if total.bound_usd is None:
-        return [f"{said}."]
-    return [f"{said}; had all that was cached been read, {usd(total.bound_usd)}."]
-
-
-def _quota(report: ReportFacts) -> list[str]:
-    notes, quota, units = [], report.quota, report.provisioned
-    if quota.free_tokens:
-        rate = quota.free_tokens_per_minute
-        pace = "" if rate is None else f" ({rate:,.0f} a minute)"
-        notes.append(
-            f"{quota.free_tokens:,} tokens{pace} did not count towards the quota: it carried "
-            f"{quota.capacity_ratio:.1f} times as much input."
-        )
-    if units and units.requests_per_minute and units.extra_requests_per_minute:
-        notes.append(
-            f"Provisioned throughput: {units.requests_per_minute:,.1f} requests a minute, "
-            f"{units.extra_requests_per_minute:,.1f} more than the same units carry uncached."
-        )
-    return notes
-
-
-def usd(amount: Decimal | None) -> str:
-    """Return an amount with four decimals; "unknown" if it is."""
-    if amount is None:
-        return "unknown"
-    return f"-${-amount:,.4f}" if amount < 0 else f"${amount:,.4f}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    table = [HEADINGS, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in table
+    last = len(HEADINGS) - 1
+    blank = ("",) * last
+    body = [
+        (f"{_BETWEEN * row.depth}{row.name}", *(cells(row.row)[1:] if row.row else blank))
+        for row in rows
     ]
+    lines = _aligned([("Runs", *HEADINGS[1:]), *body])
+    verdicts = ["verdict", *(row.verdict for row in rows)]
+    width = max(map(len, lines))
+    lines = [
+        f"{line.ljust(width)}{_BETWEEN}{verdict}".rstrip()
+        for line, verdict in zip(lines, verdicts, strict=True)
+    ]
+    return ["", *lines, *([f"… and {more:,} more runs"] if more else [])]
+
+
+def _aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is not None:
+        while len(widths) > _FEWEST_COLUMNS and _room(widths, width) < min(widths[0], _SHORT_NAME):
+            widths.pop()
+        widths[0] = min(widths[0], max(1, _room(widths, width)))
+    return [
+        _BETWEEN.join(
+            [
+                _cut(row[0], widths[0]).ljust(widths[0]),
+                *(cell.rjust(size) for cell, size in zip(row[1:], widths[1:], strict=False)),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _room(widths: Sequence[int], width: int) -> int:
+    """Return how many characters are left for names."""
+    return width - sum(widths[1:]) - len(_BETWEEN) * (len(widths) - 1)
+
+
+def _cut(name: str, size: int) -> str:
+    return name if len(name) <= size else f"{name[: size - 1]}…"
+
+
+def _wrapped(text: str, width: int | None, *, indent: str = "") -> list[str]:
+    if width is None:
+        return [f"{indent}{text}"] if text else []
+    return wrap(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ")

@@ -70,12 +70,12 @@ def test_waste_is_priced(broken: CacheUsageCallbackHandler) -> None:
 
 
 def test_the_bound_is_what_no_waste_would_cost(report: CacheReport) -> None:
-    """Cost at the bound is the cost less the waste, and never more than the cost."""
+    """Cost at the bound is the cost less what mending is worth, and never more than the cost."""
     total = report.total
     assert total.bound_usd is not None
     assert total.cost_usd is not None
     assert 0 < total.bound_usd < total.cost_usd
-    assert f"had all that was cached been read, ${total.bound_usd:.4f}." in str(report)
+    assert f"; ${total.bound_usd:.4f} had everything been mended." in str(report)
 
 
 def test_problems_come_with_place_and_waste(report: CacheReport) -> None:
@@ -84,7 +84,12 @@ def test_problems_come_with_place_and_waste(report: CacheReport) -> None:
     assert (problem.verdict, problem.place) == ("prefix_changed", "system[0]")
     assert problem.row.calls == 2
     assert problem.row.wasted_tokens == report.total.wasted_tokens > 5_000
-    assert "prefix changed at system[0]: a date, perhaps. 2 calls" in str(report)
+    said = str(report)
+    assert problem.offset_chars is not None
+    assert f"prefix changed at system[0], character {problem.offset_chars}: a date, perh" in said
+    assert f"2 calls, {problem.row.mendable_tokens:,} tokens not read, worth $" in said
+    assert f"\n    {problem.remedy}\n" in said
+    assert "let a tool tell the date" in problem.remedy
 
 
 def test_text(report: CacheReport) -> None:
@@ -119,7 +124,7 @@ def test_hits_and_misses_are_timed() -> None:
     records = [_record(latency=seconds) for seconds in (1.0, 3.0, 9.0)]
     speed = CacheReport(records).speed
     assert (speed.misses, speed.miss_seconds, speed.hit_seconds) == (3, 3.0, None)
-    assert "misses" not in str(CacheReport(records)).splitlines()[-1]
+    assert "misses" not in str(CacheReport(records))
 
 
 def test_an_unknown_price_is_unknown() -> None:
@@ -128,7 +133,7 @@ def test_an_unknown_price_is_unknown() -> None:
     assert report.total.cost_usd is None
     assert report.total.savings_ratio is None
     assert json.loads(report.to_json())["total"]["cost_usd"] is None
-    assert "1 of the calls have no known price: not in USD." in str(report)
+    assert "1 of the calls has no known price: not in USD." in str(report)
 
 
 def test_an_empty_report_is_said_so() -> None:
@@ -184,7 +189,7 @@ def test_the_bound_of_calls_that_nobody_judged_is_unknown() -> None:
     report = CacheReport([_record(usage=usage, model_id=CLAUDE, cost=price_of(usage, CLAUDE))])
     assert report.total.cost_usd
     assert report.total.wasted_usd is report.total.bound_usd is None
-    assert "had all that was cached" not in str(report)
+    assert "been mended" not in str(report)
 
 
 def test_json_is_complete(report: CacheReport) -> None:
@@ -193,7 +198,9 @@ def test_json_is_complete(report: CacheReport) -> None:
     assert data["total"]["cache_read_tokens"] == report.total.usage.cache_read_tokens
     assert [run["calls"] for run in data["runs"]] == [1, 1, 1, 1]
     assert data["problems"][0]["place"] == "system[0]"
+    assert data["problems"][0]["remedy"]
     assert data["speed"]["hits"] == 1
+    assert [row["name"] for row in data["by_step"]] == ["RunnableSequence"]
     assert sum(minute["calls"] for minute in data["over_time"]) == 4
     assert data["quota"]["free_tokens"] == data["quota_free_tokens"] > 0
 
@@ -262,6 +269,13 @@ def test_pandas(report: CacheReport) -> None:
     assert list(frame["verdict"]) == ["first_write", "prefix_changed", "hit", "prefix_changed"]
     assert frame["cache_read_tokens"].sum() == report.total.usage.cache_read_tokens
     assert frame["wasted_usd"].sum() == pytest.approx(float(report.total.wasted_usd or 0))
+    assert frame["mendable_tokens"].sum() == report.total.mendable_tokens
+    failed = CacheReport(
+        [*report.records, _record(usage=None, error="ThrottlingException")]
+    ).to_pandas()
+    assert str(failed["cache_read_tokens"].dtype) == "Int64"
+    assert failed["cache_read_tokens"].isna().sum() == 1
+    assert list(CacheReport(()).to_pandas().columns) == list(frame.columns)
 
 
 def test_plot(report: CacheReport) -> None:
@@ -270,7 +284,7 @@ def test_plot(report: CacheReport) -> None:
     above, below = report.plot().axes
     assert len(above.patches) == 3 * len(report.records)
     assert [len(line.get_ydata()) for line in below.lines] == [4, 4]
-    assert CacheReport(()).plot().axes
+    assert [axes.get_ylim()[0] for axes in CacheReport(()).plot().axes] == [0, 0]
 
 
 def test_the_legend_is_clear_of_the_bars(report: CacheReport) -> None:
@@ -326,7 +340,10 @@ def test_a_live_report_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None
     stage = Stage()
     with live_report(clock=stage.clock) as handler:
         stage.model().invoke(ask(), {"callbacks": [handler]})
-    assert "1 call read 0.0%" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("1 call read 0.0% of its input from the prompt cache")
+    assert any(line.startswith("first write ") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_live_report_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_the_text_says_what_is_not_known(bedrock: CloudWatchReport) -> None:
     said = str(bedrock)
     assert said.startswith("Bedrock's own metrics in eu-west-1, 2026-11-18 ")
     assert "8 calls read" in said
-    assert "wasted" not in said
+    assert "mendable" not in said
     assert "5 minutes are assumed" in said
     assert "Calls took 2.00 s, first tokens of streams after 0.50 s" in said
     assert "why calls missed" in said
@@ -72,7 +72,8 @@ def test_the_text_of_published_metrics(published: CloudWatchReport) -> None:
     """Published metrics tell waste and lifetimes, and the text does too."""
     said = str(published)
     assert said.startswith("Metrics of LangChainBedrockCache in eu-west-1")
-    assert "wasted" in said
+    assert "mendable" in said
+    assert "where nothing was in the cache" in said
     assert "5 minutes are assumed" not in said
     assert "1 of the calls failed" in said
 

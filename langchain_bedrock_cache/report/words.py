@@ -1,0 +1,134 @@
+"""What a report says, in words and cells: the same in text and in HTML."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from langchain_bedrock_cache.report.facts import ReportFacts
+from langchain_bedrock_cache.report.problems import Problem
+from langchain_bedrock_cache.report.rows import ReportRow
+
+# What matters most comes first: narrow screens show no more.
+HEADINGS = (
+    "", "calls", "hit ratio", "USD", "saved", "mendable", "read", "written", "uncached"
+)  # fmt: skip
+"""Of the columns: USD spent, saved by caching, and what mending would save; then tokens."""
+
+
+def headline(report: ReportFacts) -> str:
+    """Return the report in a sentence."""
+    total = report.total
+    if not total.calls:
+        return "No model calls were recorded."
+    said = f"{count(total.calls)} read {total.hit_ratio:.1%} of their input from the prompt cache"
+    if total.calls == 1:
+        said = said.replace("their", "its")
+    if total.savings_usd is None:
+        return f"{said}; what that saved is not known."
+    kind = "saved" if total.savings_usd >= 0 else "lost"
+    ratio = abs(total.savings_ratio or 0.0)
+    return f"{said}, which {kind} {usd(abs(total.savings_usd))} ({ratio:.1%})."
+
+
+def cells(row: ReportRow) -> tuple[str, ...]:
+    """Return a row as the cells under `HEADINGS`."""
+    return (
+        row.name,
+        f"{row.calls:,}",
+        f"{row.hit_ratio:.1%}",
+        usd(row.cost_usd),
+        usd(row.savings_usd),
+        usd(row.mendable_usd),
+        f"{row.usage.cache_read_tokens:,}",
+        f"{row.usage.cache_write_tokens:,}",
+        f"{row.usage.uncached_input_tokens:,}",
+    )
+
+
+def problem_line(problem: Problem) -> str:
+    """Return a problem as a line: where, what, how often, and what it is worth."""
+    where = f" at {problem.place}" if problem.place else ""
+    if problem.offset_chars is not None:
+        where += f", character {problem.offset_chars:,}"
+    about = "about " if problem.row.is_estimate else ""
+    lost = f"{about}{problem.row.mendable_tokens:,} tokens not read"
+    worth = f", worth {about}{usd(problem.worth_usd)}" if problem.worth_usd else ""
+    calls = count(problem.row.calls)
+    return f"{problem.verdict.replace('_', ' ')}{where}: {problem.what}. {calls}, {lost}{worth}."
+
+
+def notes_on(report: ReportFacts) -> list[str]:
+    """Return what else there is to say, and what is missing from the sums."""
+    total, speed = report.total, report.speed
+    notes = [*_costs(total), *_quota(report)]
+    if speed.hit_first_token_seconds is not None and speed.miss_first_token_seconds is not None:
+        notes.append(
+            f"First token after {speed.hit_first_token_seconds:.2f} s on hits, "
+            f"{speed.miss_first_token_seconds:.2f} s on misses (medians)."
+        )
+    elif speed.hit_seconds is not None and speed.miss_seconds is not None:
+        notes.append(
+            f"Hits took {speed.hit_seconds:.2f} s, misses {speed.miss_seconds:.2f} s (medians)."
+        )
+    if total.failed_calls:
+        were = "was" if total.failed_calls == 1 else "were"
+        notes.append(f"{total.failed_calls:,} of the calls failed or {were} cut off.")
+    if total.unpriced_calls:
+        have = "has" if total.unpriced_calls == 1 else "have"
+        notes.append(f"{total.unpriced_calls:,} of the calls {have} no known price: not in USD.")
+    if total.unreported_calls:
+        notes.append(f"{total.unreported_calls:,} of the calls reported no usage: in no sum.")
+    if total.misreported_calls:
+        totals = "its total" if total.misreported_calls == 1 else "their totals"
+        notes.append(
+            f"{count(total.misreported_calls)} reported {total.excess_write_tokens:,} more written "
+            f"tokens than add up with {totals}: not counted, and not in USD."
+        )
+    return notes
+
+
+def _costs(total: ReportRow) -> list[str]:
+    if not total.cost_usd or total.without_caching_usd is None:
+        return []
+    said = f"Cost: {usd(total.cost_usd)}; without caching {usd(total.without_caching_usd)}"
+    if total.bound_usd is None:
+        return [f"{said}."]
+    if not total.mendable_tokens:
+        return [f"{said}; no more could have been read."]
+    about = "about " if total.is_estimate else ""
+    notes = [f"{said}; {about}{usd(total.bound_usd)} had everything been mended."]
+    limits = "A call counts under the first place that changed, as if all behind it were mended too"
+    if total.is_estimate:
+        limits += (
+            "; where nothing was written, tokens are estimated by what requests have in common"
+        )
+    return [*notes, f"{limits}."]
+
+
+def _quota(report: ReportFacts) -> list[str]:
+    notes, quota, units = [], report.quota, report.provisioned
+    if quota.free_tokens:
+        rate = quota.free_tokens_per_minute
+        pace = "" if rate is None else f" ({rate:,.0f} a minute)"
+        notes.append(
+            f"{quota.free_tokens:,} tokens{pace} did not count towards the quota: it carried "
+            f"{quota.capacity_ratio:.1f} times as much input."
+        )
+    if units and units.requests_per_minute and units.extra_requests_per_minute:
+        notes.append(
+            f"Provisioned throughput: {units.requests_per_minute:,.1f} requests a minute, "
+            f"{units.extra_requests_per_minute:,.1f} more than the same units carry uncached."
+        )
+    return notes
+
+
+def count(calls: int) -> str:
+    """Return a number of calls."""
+    return "1 call" if calls == 1 else f"{calls:,} calls"
+
+
+def usd(amount: Decimal | None) -> str:
+    """Return an amount with four decimals; "unknown" if it is."""
+    if amount is None:
+        return "unknown"
+    return f"-${-amount:,.4f}" if amount < 0 else f"${amount:,.4f}"
