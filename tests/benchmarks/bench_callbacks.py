@@ -4,7 +4,9 @@ Run with `PYTHONPATH=tests/unit_tests python tests/benchmarks/bench_callbacks.py
 as LangChain makes them for a chain with one call: start of the chain, start of the call, tokens if
 it is streamed, end of both. The sum of a call is of conversations of 20 turns through our client:
 what a listening handler adds to sending (the request as hashes), and its events (verdict included).
-Times are medians of the time of this thread, which other processes do not stretch.
+What LangChain's own chain takes longer is measured with a chat model that answers at once, against
+a handler that does nothing. Times are medians of the time of this thread, which other processes do
+not stretch.
 """
 
 from __future__ import annotations
@@ -16,8 +18,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableConfig
 from wire import ask, assistant, user, words
 
 from langchain_bedrock_cache.callbacks import (
@@ -33,7 +39,7 @@ from langchain_bedrock_cache.usage import CacheUsage
 CALLS = 10_000
 TOKENS_PER_CALL = 100
 TURNS = 20
-CONVERSATIONS = 100
+CONVERSATIONS = 150  # more requests than are remembered, so that forgetting is in it
 TARGET_MILLISECONDS = 0.1
 MODEL_ID = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
@@ -92,7 +98,7 @@ def _conversation(number: int) -> Iterator[dict[str, Any]]:
     for turn in range(TURNS):
         messages.append(user(f"Question {turn} of conversation {number}: {words(100)}"))
         yield ask(*messages, system=[{"text": words(2_000, "rules")}], model=MODEL_ID)
-        messages.append(assistant(f"An answer of the model: {words(60)}"))
+        messages.append(assistant(f"Answer {turn} in conversation {number}: {words(60)}"))
 
 
 def _sum_of_a_call() -> None:
@@ -148,6 +154,30 @@ def _planned(number: int | None, usage: dict[str, int]) -> LLMResult:
     return LLMResult(generations=[[ChatGeneration(message=message)]])
 
 
+def _chain_microseconds(handler: BaseCallbackHandler) -> float:
+    """Return how long a chain with one call takes in LangChain, when a handler listens."""
+    answer = AIMessage(
+        content="answer",
+        usage_metadata={"input_tokens": 5000, "output_tokens": 100, "total_tokens": 5100},
+    )
+    chain = ChatPromptTemplate([("human", "{question}")]) | _AtOnce(answer=answer)
+    config: RunnableConfig = {"callbacks": [handler]}
+    return _median_microseconds(lambda _: chain.invoke({"question": "?"}, config), times=3_000)
+
+
+class _AtOnce(BaseChatModel):
+    """A chat model that has its answer ready."""
+
+    answer: AIMessage
+
+    @property
+    def _llm_type(self) -> str:
+        return "at once"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=self.answer)])
+
+
 def _report(what: str, value: float, unit: str) -> None:
     print(f"{what:<58} {value:>10,.2f} {unit}")
 
@@ -179,6 +209,10 @@ def main() -> None:
         times=CALLS // 10,
     )
     _report(f"the same, streamed in {TOKENS_PER_CALL} tokens", streamed, "us")
+
+    nothing = _chain_microseconds(BaseCallbackHandler())
+    more = _chain_microseconds(CacheUsageCallbackHandler()) - nothing
+    _report("a chain of LangChain with one call, longer by", more, "us")
 
     usage = CacheUsage(uncached_input_tokens=500, cache_read_tokens=4000, output_tokens=100)
     _report(
