@@ -35,6 +35,7 @@ from langchain_bedrock_cache.testing.stability import (
     moments,
     repeat_differences,
 )
+from langchain_bedrock_cache.wording import counted
 
 Through = Literal["system", "history"]
 Travel = Callable[[datetime], AbstractContextManager[Any]]
@@ -166,9 +167,10 @@ class _Trial:
             return
         hint = "" if self.show_text else "\nshow_text=True shows the text at each place."
         lines = [self._line(difference) for difference in _distinct(found)]
+        where = f"{counted(len(self.runs), 'run')}, {counted(calls, 'call')}"
         msg = (
-            f"The prefix of the prompt changes from call to call ({len(self.runs)} runs, {calls} "
-            "calls), so that nothing behind the change is read from the cache:\n"
+            f"The prefix of the prompt changes from call to call ({where}), so that nothing behind "
+            "the change is read from the cache:\n"
         )
         raise AssertionError(msg + "\n".join(lines) + hint)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from langchain_bedrock_cache.sent_requests.change import Change
 from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
-from langchain_bedrock_cache.sent_requests.changes import Change
+from langchain_bedrock_cache.sent_requests.exact import ExactChange
 
 _BEHIND = "Put it behind what stays: into the last user message, or a system block of its own."
 _TOOLS = "Bind the same tools, in the same order, to every call: sort them, and never filter them."
@@ -26,15 +27,23 @@ _REMEDIES: Mapping[ChangeKind, str] = {
     "time": f"{_BEHIND} Or let a tool tell the time.",
     "identifier": "Leave identifiers out of the prompt (Converse's requestMetadata takes them), or "
     "put them into the last user message.",
+    "media_name": "Give a document the same name each time: its name is part of the prompt.",
+    "not_kept": "Keep messages in the history as they were sent, or put what is not kept, such as "
+    "passages, into a block of its own behind what is.",
+    "branch": "Make what both share a block of its own: the planner ends a prefix there, or place "
+    "a cache point behind it.",
     "block_order": "Sort what is collected, such as documents, before it goes into the prompt.",
 }
 _QUESTION = (
     "If a document and a question share this text, make them two blocks: split_stable(prompt) or "
     "<<cache-point>> in the template does."
 )
+_TOOL_IDS = "Keep the IDs of tool calls as the model gave them, in calls and in results."
 
 
 def remedy(change: Change) -> str:
     """Return what the application can do about a change, in a sentence or two."""
+    if isinstance(change, ExactChange) and change.field.endswith(".toolUseId"):
+        return _TOOL_IDS
     inside = change.section == "messages" and change.offset_chars is not None
     return _QUESTION if inside and change.kind == "text" else _REMEDIES[change.kind]

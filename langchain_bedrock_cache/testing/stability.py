@@ -10,13 +10,17 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.converse import read_converse, strip_points
-from langchain_bedrock_cache.guesses import guess
 from langchain_bedrock_cache.profiles import find_profile
 from langchain_bedrock_cache.sent_requests.changes import (
     Change,
     common_blocks,
     find_change,
     is_version_of,
+)
+from langchain_bedrock_cache.sent_requests.exact import (
+    ExactChange,
+    block_difference,
+    exact_change,
 )
 from langchain_bedrock_cache.sent_requests.fingerprint import (
     Fingerprint,
@@ -27,7 +31,6 @@ from langchain_bedrock_cache.sent_requests.fingerprint import (
 from langchain_bedrock_cache.testing.moments import find_moment
 
 _CHARS_PER_TOKEN = 3.0
-_TEXT_KINDS = ("text", "whitespace", "key_order", "tool_definition")
 
 
 class Sent:
@@ -52,9 +55,14 @@ class Sent:
         return take_fingerprint(self.request, prefix, profile=profile, points=())
 
     @cached_property
+    def blocks(self) -> list[Mapping[str, Any]]:
+        """Its blocks."""
+        return list(blocks_of(self.request))
+
+    @cached_property
     def texts(self) -> list[str]:
         """The text of each of its blocks."""
-        return [text_of(block) for block in blocks_of(self.request)]
+        return [text_of(block) for block in self.blocks]
 
     @property
     def head(self) -> int:
@@ -184,15 +192,18 @@ def parting(other: Sent, sent: Sent) -> Change | None:
     return _exact(other, sent, change)
 
 
-def excerpts(difference: Difference, *, chars: int = 40) -> tuple[str, str]:
+def excerpts(found: Difference, *, chars: int = 40) -> tuple[str, str]:
     """Return the two texts around a difference; empty where none can be shown."""
-    sent, other, change = difference
+    sent, other, change = found
     if change.offset_chars is None:
         return "", ""
     index = common_blocks(other.print, sent.print) if other is not sent else _index(sent, change)
+    before, now = (one.texts[index] for one in (other, sent))
+    if isinstance(change, ExactChange):
+        difference = block_difference(other.blocks[index], sent.blocks[index])
+        before, now = (difference and difference.texts) or (before, now)
     start = max(0, change.offset_chars - chars // 2)
-    before, now = (one.texts[index][start : start + chars] for one in (other, sent))
-    return before, now
+    return before[start : start + chars], now[start : start + chars]
 
 
 def _rewritten(sent: Sent, earlier: Iterable[Sent]) -> Iterator[Difference]:
@@ -223,19 +234,10 @@ def _index(sent: Sent, change: Change) -> int:
 
 
 def _exact(other: Sent, sent: Sent, change: Change) -> Change:
-    """Return a change with its offset to the character, where both texts are at one place."""
+    """Return a change with its place to the character, where both blocks are at one place."""
     index = common_blocks(other.print, sent.print)
-    if change.section is None or not index < min(len(other.texts), len(sent.texts)):
+    if change.section is None or not index < min(len(other.blocks), len(sent.blocks)):
         return change
     if other.print.place(index) != sent.print.place(index):
         return change
-    inside = change.offset_chars is not None or change.kind in _TEXT_KINDS
-    before, now = other.texts[index], sent.texts[index]
-    if not inside or before == now:
-        return change
-    pairs = enumerate(zip(before, now, strict=False))
-    offset = next((i for i, (a, b) in pairs if a != b), min(len(before), len(now)))
-    kind = change.kind
-    if kind not in _TEXT_KINDS or kind == "text":
-        kind, offset = guess(now, start=offset, end=offset + 1)
-    return replace(change, kind=kind, offset_chars=offset)
+    return exact_change(change, other.blocks[index], sent.blocks[index])
