@@ -117,11 +117,26 @@ def listed_rates(
     Raises:
         PriceNotFoundError: If no price is known, or tokens are not what is billed.
     """
+    version = _price_list().timestamp
+    tiers = _listed_tiers(model_id, base_model, service_tier, _today(), version)
+    # A tier prices the whole call, not only the tokens beyond its start.
+    return next(tier.rates for tier in reversed(tiers) if input_tokens > tier.start)
+
+
+@lru_cache(maxsize=1024)
+def _listed_tiers(
+    model_id: str,
+    base_model: str | None,
+    service_tier: str | None,
+    today: int,
+    _list_version: datetime,
+) -> tuple[_Tier, ...]:
+    """Search the lists, once per model, service tier, day and version of genai-prices' list."""
     if why := parse_address(model_id).billed_otherwise:
         msg = f"No price per token is known for {model_id!r}: {why}. Pass rates=Rates(...)."
         raise PriceNotFoundError(msg)
     factor = _tier_factor(model_id, base_model, service_tier)
-    tiers = _find_tiers(model_id, base_model, _today(), _price_list().timestamp)
+    tiers = _find_tiers(model_id, base_model, today)
     if not tiers:
         also = f" or {base_model!r}" if base_model else ""
         msg = (
@@ -129,9 +144,7 @@ def listed_rates(
             "Pass rates=Rates(...), or base_model=... if the ID does not name its model."
         )
         raise PriceNotFoundError(msg)
-    # A tier prices the whole call, not only the tokens beyond its start.
-    rates = next(tier.rates for tier in reversed(tiers) if input_tokens > tier.start)
-    return rates if factor == 1 else rates.times(factor)
+    return tiers if factor == 1 else tuple(_Tier(t.start, t.rates.times(factor)) for t in tiers)
 
 
 def _tier_factor(model_id: str, base_model: str | None, tier: str | None) -> Decimal:
@@ -155,11 +168,7 @@ class _Tier(NamedTuple):
     rates: Rates
 
 
-@lru_cache(maxsize=1024)
-def _find_tiers(
-    model_id: str, base_model: str | None, today: int, _list_version: datetime
-) -> tuple[_Tier, ...]:
-    """Search the lists, once per model, day and version of genai-prices' list."""
+def _find_tiers(model_id: str, base_model: str | None, today: int) -> tuple[_Tier, ...]:
     for candidate in (model_id, base_model):
         base = base_model_id(candidate) if candidate else None
         if not candidate or not base:
