@@ -8,10 +8,10 @@ General layout, each module importing only from those above it:
   `positions`, `memory`, `plan`, `choices`, `application_points`, `planner`, `decision`,
   `guesses`, `volatility`, `rollout`, `tenants`
 * wire: `converse`, `refusals`, `hints`, `notices`, `unplanned`, `unknown_models`, `model_lookup`,
-  `address_book`, `sent_requests`, `shared_prefixes`, `batch_context`, `single_flight`, `calls`,
-  `addressing`, `call_context`, `uncached_calls`, `caching`, `regions`, `invoke_model`,
-  `outgoing`, `observed`, `resent_headers`, `client`
-* what happened: `call_readings`, `diagnosis`, `records`, `sinks`, `report`, `record_lines`,
+  `address_book`, `sent_requests`, `diagnosis`, `shared_prefixes`, `batch_context`,
+  `single_flight`, `calls`, `addressing`, `call_context`, `settling`, `uncached_calls`, `caching`,
+  `regions`, `invoke_model`, `outgoing`, `observed`, `resent_headers`, `sending`, `client`
+* what happened: `call_readings`, `records`, `client_records`, `sinks`, `report`, `record_lines`,
   `json_lines`, `telemetry`
 * LangChain: `run_tree`, `callbacks`, `langsmith_tracer`, `progress`, `batch`, `cached_chat`,
   `chat_models`, `invoke_chat_model`, `runnables`, `rag`, `documents`, `middleware`

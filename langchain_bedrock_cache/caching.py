@@ -131,16 +131,19 @@ class CallPlanner:
             _logger.exception("What a prompt router chose cannot be taken in.")
             return call
 
-    def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> None:
+    def succeeded(self, call: PreparedCall, usage: Mapping[str, Any] | None) -> CacheUsage | None:
         """Learn from an answer.
 
         Args:
             call: The call.
             usage: Converse `usage`, as Bedrock sent it; `None` if it sent none.
+
+        Returns:
+            The same as counts, if something was learned from it.
         """
         self.begun(call)
         if call.commitment is None or not usage:
-            return
+            return None
         try:
             counts = CacheUsage.from_converse(usage)
             self.memory.learn(
@@ -150,6 +153,8 @@ class CallPlanner:
             )
         except Exception:  # noqa: BLE001 # no answer is lost over what it says it used
             _logger.warning("The usage of an answer cannot be read; nothing is learned from it.")
+            return None
+        return counts
 
     def failed(self, call: PreparedCall, *, nothing_live: bool = False) -> None:
         """Take back what was assumed of a call that failed.
@@ -168,6 +173,10 @@ class CallPlanner:
             self.memory.cancel(call.commitment, nothing_live=nothing_live)
             if call.flight is not None:
                 self.flights.land(call.flight, failed=True)
+
+    def chars_per_token(self, call: PreparedCall) -> float | None:
+        """Return about how the model of a call counts; `None` if the call was not planned."""
+        return self.memory.chars_per_token(call.profile) if call.profile else None
 
     def without_points(self, call: PreparedCall, refusal: Refusal) -> PreparedCall | None:
         """Return the same call without the added points, after Bedrock refused it.

@@ -24,10 +24,19 @@ class CallNotes:
 
     Attributes:
         owner: Whose call it is.
+        listeners: Who learns of the call from LangChain, and need not be told by the client.
+        is_over: Whether it has ended: the context may go on with calls of its own.
     """
 
     owner: object = None
+    listeners: list[object] = field(default_factory=list)
+    is_over: bool = False
     _responses: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def end(self) -> None:
+        """Let go of the listeners: the context lives on, and would keep them alive."""
+        self.is_over = True
+        self.listeners.clear()
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -46,6 +55,7 @@ class CallNotes:
 _asked: ContextVar[CallOptions | None] = ContextVar("asked", default=None)
 _of_model: ContextVar[CallNotes | None] = ContextVar("notes_of_model", default=None)
 _of_run: ContextVar[CallNotes | None] = ContextVar("notes_of_run", default=None)
+_recorders: ContextVar[tuple[Any, ...]] = ContextVar("recorders", default=())
 
 
 @contextmanager
@@ -78,17 +88,48 @@ def with_asked(options: CallOptions) -> CallOptions:
     )
 
 
-def notes_of_run(run_id: object) -> CallNotes:
+def notes_of_run(run_id: object, listener: object) -> CallNotes:
     """Return what the calls of a LangChain run leave, from now on; the same for all who ask.
 
     Args:
         run_id: Of the run that begins now, in this context.
+        listener: Who asks, and records the run.
     """
     notes = _of_run.get()
     if notes is None or notes.owner != run_id:
         notes = CallNotes(run_id)
         _of_run.set(notes)
+    notes.listeners.append(listener)
     return notes
+
+
+@contextmanager
+def recording(recorder: Any) -> Iterator[None]:
+    """Have the calls of clients in a `with` block recorded, those of LangChain runs apart.
+
+    Args:
+        recorder: With the method `record_call`.
+    """
+    token = _recorders.set((*_recorders.get(), recorder))
+    try:
+        yield
+    finally:
+        _recorders.reset(token)
+
+
+def recorders_of_call(own: Any) -> list[Any]:
+    """Return who records a call that begins now; nobody twice who learns of it from LangChain.
+
+    Args:
+        own: The recorder of the client; `None` if it has none.
+    """
+    recorders = _recorders.get()
+    if own is None and not recorders:
+        return []
+    run = _of_run.get()
+    heard = [] if run is None or run.is_over else run.listeners
+    wanted = {id(one): one for one in (own, *recorders) if one is not None}
+    return [one for one in wanted.values() if not any(one is other for other in heard)]
 
 
 def note(metadata: Any) -> None:

@@ -12,11 +12,14 @@ from operator import add
 from typing import Any, NamedTuple
 
 from langchain_bedrock_cache.addresses import base_model_id, parse_address
+from langchain_bedrock_cache.diagnosis.facts import Destination
 from langchain_bedrock_cache.model_lookup import name_of
 from langchain_bedrock_cache.usage import CacheUsage, reported_write_tokens
 
 _PLAN_KEYS = ("points", "skipped", "refused")
 _NOTHING: Mapping[str, Any] = {}
+# Of langchain-aws, as its chat models call themselves.
+_APIS = {"amazon_bedrock_converse_chat": "Converse", "amazon_bedrock_chat": "InvokeModel"}
 
 
 # Made for every call: named tuples take a fraction of the time of frozen dataclasses.
@@ -101,10 +104,26 @@ def names_at_start(
     )
 
 
-def region_at_start(metadata: Mapping[str, Any] | None) -> str:
-    """Return the Region that calls go to, as langchain-aws tells it; empty if it does not."""
-    params = _mapping(_mapping(metadata).get("ls_invocation_params"))
-    return _first_text(params.get("region_name")) or ""
+def destination_at_start(
+    serialized: Mapping[str, Any] | None,
+    invocation_params: Mapping[str, Any] | None,
+    metadata: Mapping[str, Any] | None,
+) -> Destination:
+    """Find where a call goes in what `on_chat_model_start` is given.
+
+    Args:
+        serialized: The model's constructor arguments, in LangChain's serialized form.
+        invocation_params: Params of this call, with the kind of model as `_type`.
+        metadata: Run metadata, with the Region where langchain-aws tells it.
+
+    Returns:
+        What is found.
+    """
+    settings = _mapping(_mapping(serialized).get("kwargs"))
+    kind = _mapping(invocation_params).get("_type")
+    api = "Converse" if settings.get("beta_use_converse_api") else _APIS.get(str(kind), "")
+    region = _mapping(_mapping(metadata).get("ls_invocation_params")).get("region_name")
+    return Destination(_first_text(region) or "", api)
 
 
 def read_result(result: Any) -> list[CallReading]:

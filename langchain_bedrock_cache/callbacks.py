@@ -20,24 +20,26 @@ from langchain_core.outputs import LLMResult
 from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
-from langchain_bedrock_cache.call_context import CallNotes, notes_of_run
+from langchain_bedrock_cache.call_context import CallNotes, notes_of_run, recording
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
     answered_by,
+    destination_at_start,
     known_as,
     names_at_start,
     read_result,
     with_metadata,
 )
 from langchain_bedrock_cache.checks import check_callable, check_choice, check_number
+from langchain_bedrock_cache.client_records import record_of
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
-from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, Destination, destination_at_start
 from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
+from langchain_bedrock_cache.settling import EndedCall
 from langchain_bedrock_cache.sinks import CallSink, Sinks
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -50,12 +52,16 @@ _SUMMED_AT_ONCE = 64
 
 @dataclass(slots=True, kw_only=True)
 class _OpenCall:
-    """A model call under way; without names, step and start if its start was not seen."""
+    """A model call under way; without names, step and start if its start was not seen.
+
+    Attributes:
+        told: What `destination_at_start` is given: asked only if the client says nothing.
+    """
 
     place: RunPlace
     tags: tuple[str, ...]
     names: ModelNames = field(default_factory=ModelNames)
-    sent_to: Destination = NOT_KNOWN
+    told: tuple[Any, Any, Any] = (None, None, None)
     step: str | None = None
     started_at: float | None = None
     first_token_at: float | None = None
@@ -200,12 +206,12 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             place = self._tree.place(run_id, parent_run_id, name)
             self._calls[run_id] = _OpenCall(
                 names=names,
-                sent_to=destination_at_start(serialized, params, metadata),
+                told=(serialized, params, metadata),
                 place=place,
                 step=name or (metadata or {}).get("langgraph_node") or place.parent_name,
                 tags=tuple(tags or ()),
                 started_at=self._clock(),
-                notes=notes_of_run(run_id),
+                notes=notes_of_run(run_id, self),
             )
             if len(self._calls) > _MAX_OPEN_RUNS:
                 del self._calls[next(iter(self._calls))]
@@ -289,6 +295,14 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             )
             for reading in readings
         ]
+        call.notes.end()
+        self._keep(records)
+
+    def record_call(self, call: EndedCall) -> None:
+        """Record a call of a `cached_client` that LangChain does not tell of; see there."""
+        self._keep([record_of(call, ended_at=self._clock(), price=self._price)])
+
+    def _keep(self, records: Sequence[CallRecord]) -> None:
         with self._lock:
             self._records.extend(records)
             self._not_summed += records
@@ -303,13 +317,16 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
     ) -> Diagnosis | None:
+        said = self._diagnoser.said_of(reading.request)
+        if said is not None:  # the client has told how the call ended
+            return said
         return self._diagnoser.call_ended(
             reading.request,
             usage=reading.usage,
             plan=reading.plan,
             started_at=ended_at if call.started_at is None else call.started_at,
             readable_at=ended_at if call.first_token_at is None else call.first_token_at,
-            sent_to=call.sent_to,
+            sent_to=destination_at_start(*call.told),
             error=error,
         )
 
@@ -363,8 +380,10 @@ def get_cache_usage_callback(
 ) -> Iterator[CacheUsageCallbackHandler]:
     """Record every model call made inside a `with` block, without passing a callback around.
 
-    Blocks may be nested: a call counts in each of the blocks that it is made in, and goes to the
-    sinks of each. Give a sink to one of them: a file that two sinks write to has each call twice.
+    LangChain's calls, and those that other code makes of a `cached_client` in the same thread or
+    task. Blocks may be nested: a call counts in each of the blocks that it is made in, and goes to
+    the sinks of each. Give a sink to one of them: a file that two sinks write to has each call
+    twice.
 
     Args:
         rates: Your own prices, for all models or by model ID; list prices otherwise.
@@ -381,6 +400,7 @@ def get_cache_usage_callback(
     variable = _free_variable()
     token = variable.set(handler)
     try:
-        yield handler
+        with recording(handler):
+            yield handler
     finally:
         variable.reset(token)

@@ -85,7 +85,10 @@ class PreparedCall:
     patience_seconds: float = 0.0
 
     def report(self) -> dict[str, Any]:
-        """Return the plan as plain data for response metadata; no prompt text."""
+        """Return the plan as plain data for response metadata; no prompt text.
+
+        If somebody listens, `request` is the number of the request among the sent ones.
+        """
         return {
             "points": [
                 {

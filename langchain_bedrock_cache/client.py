@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import NoneType
 from typing import Any
 
-from langchain_bedrock_cache.batch_context import RequestRead, reading_only
 from langchain_bedrock_cache.caching import CallOptions, CallPlanner, PreparedCall
 from langchain_bedrock_cache.call_context import with_asked
 from langchain_bedrock_cache.checks import check_type
@@ -17,20 +14,20 @@ from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.invoke_model import view_of, with_body_at_hand
 from langchain_bedrock_cache.invoke_model.usage import StreamedUsage
 from langchain_bedrock_cache.memory import PrefixMemory, default_memory
-from langchain_bedrock_cache.model_lookup import control_client
 from langchain_bedrock_cache.observed import (
     ConverseUsage,
     ObservedStream,
+    UsageReader,
     observe_answer,
     observe_body,
+    observe_foreign,
     report,
 )
 from langchain_bedrock_cache.outgoing import Outgoing, of_converse, of_invoke_model
 from langchain_bedrock_cache.policy import CachePolicy
-from langchain_bedrock_cache.prefix import Prefix
-from langchain_bedrock_cache.refusals import refusal_of
-from langchain_bedrock_cache.regions import Route, Router, expected_price, is_transient
-from langchain_bedrock_cache.resent_headers import same_headers, watch_headers
+from langchain_bedrock_cache.regions import Route
+from langchain_bedrock_cache.sending import Sender
+from langchain_bedrock_cache.settling import CallRecorder, Settlement
 
 
 def cached_client(
@@ -40,6 +37,7 @@ def cached_client(
     memory: PrefixMemory | None = None,
     base_model_id: str | None = None,
     fallbacks: Sequence[Any] = (),
+    recorder: CallRecorder | None = None,
 ) -> Any:
     """Return a client that places cache points in every call of a model.
 
@@ -57,6 +55,10 @@ def cached_client(
         base_model_id: The model behind an ARN that does not name it.
         fallbacks: Clients of other Regions, or `Route`s to other inference profiles, tried in
             order when Bedrock throttles or fails, before an answer has begun.
+        recorder: Told of every call as it ends, verdict included: a `CacheUsageCallbackHandler`,
+            which then has records, totals and a report as of LangChain's calls. A call inside a
+            LangChain run that the same handler listens to is recorded once, as part of the run.
+            `get_cache_usage_callback()` records the calls of its block without being given here.
 
     Returns:
         A client with the methods of the given one. The four that call a model also take
@@ -72,19 +74,25 @@ def cached_client(
     check_type("memory", memory, (PrefixMemory, NoneType), what="a PrefixMemory, or None")
     check_type("base_model_id", base_model_id, (str, NoneType), what="a model ID, or None")
     check_type("fallbacks", fallbacks, (list, tuple), what="a list of clients or Routes")
+    if recorder is not None and not callable(getattr(recorder, "record_call", None)):
+        check_type("recorder", recorder, (), what="a CacheUsageCallbackHandler, or None")
     if isinstance(client, CachedClient):
-        if policy is None and memory is None and base_model_id is None and not fallbacks:
+        given = (policy, memory, base_model_id, recorder)
+        if not fallbacks and all(one is None for one in given):
             return client
         policy = policy or client.planner.policy
         memory = client.planner.memory if memory is None else memory
         base_model_id = base_model_id or client._base_model_id  # noqa: SLF001 # our own class
         fallbacks = fallbacks or client._fallbacks  # noqa: SLF001 # as above
+        recorder = client._recorder if recorder is None else recorder  # noqa: SLF001 # as above
         client = client.wrapped
     planner = CallPlanner(
         policy=policy or CachePolicy(),
         memory=memory if memory is not None else default_memory(),
     )
-    return CachedClient(client, planner, base_model_id=base_model_id, fallbacks=fallbacks)
+    return CachedClient(
+        client, planner, base_model_id=base_model_id, fallbacks=fallbacks, recorder=recorder
+    )
 
 
 class CachedClient:
@@ -97,15 +105,15 @@ class CachedClient:
         *,
         base_model_id: str | None = None,
         fallbacks: Sequence[Any] = (),
+        recorder: CallRecorder | None = None,
     ) -> None:
         self.wrapped = client
         self.planner = planner
+        self._recorder = recorder
         self._base_model_id = base_model_id
         self._fallbacks = tuple(fallbacks)
         routes = [f if isinstance(f, Route) else Route(client=f) for f in (client, *fallbacks)]
-        self._router = Router(routes, clock=planner.memory.clock)
-        for route in routes:
-            watch_headers(route.client)
+        self._sender = Sender(planner, routes, recorder)
 
     def converse(
         self,
@@ -118,8 +126,8 @@ class CachedClient:
     ) -> Any:
         """Call Converse with cache points; arguments and errors are those of boto3."""
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
-        call, response = self._send("converse", of_converse(request), options)
-        observe_answer(response, call, self.planner)
+        call, response, settlement = self._sender.send("converse", of_converse(request), options)
+        observe_answer(response, call, self.planner, settlement)
         return response
 
     def converse_stream(
@@ -133,8 +141,10 @@ class CachedClient:
     ) -> Any:
         """Call ConverseStream with cache points; a stream that has begun is never restarted."""
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
-        call, response = self._send("converse_stream", of_converse(request), options)
-        return self._observed(response, "stream", call, ConverseUsage())
+        call, response, settlement = self._sender.send(
+            "converse_stream", of_converse(request), options
+        )
+        return self._observed(response, "stream", call, ConverseUsage(), settlement)
 
     def invoke_model(
         self,
@@ -151,9 +161,11 @@ class CachedClient:
         """
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
         outgoing = self._outgoing(request, options)
-        call, response = self._send("invoke_model", outgoing, options)
+        call, response, settlement = self._sender.send("invoke_model", outgoing, options)
         if outgoing.is_readable:
-            observe_body(response, call, self.planner)
+            observe_body(response, call, self.planner, settlement)
+        elif settlement is not None:
+            observe_foreign(response, call, settlement)
         return response
 
     def invoke_model_with_response_stream(
@@ -168,10 +180,13 @@ class CachedClient:
         """Call InvokeModelWithResponseStream as `invoke_model` calls InvokeModel."""
         options = self._options(cache_policy, cache_control, base_model_id, conversation_id)
         outgoing = self._outgoing(request, options)
-        call, response = self._send("invoke_model_with_response_stream", outgoing, options)
-        if not outgoing.is_readable:
+        operation = "invoke_model_with_response_stream"
+        call, response, settlement = self._sender.send(operation, outgoing, options)
+        if not outgoing.is_readable and settlement is None:
             return response
-        return self._observed(response, "body", call, StreamedUsage())
+        return self._observed(
+            response, "body", call, StreamedUsage(), settlement, is_read=outgoing.is_readable
+        )
 
     def _outgoing(self, request: dict[str, Any], options: CallOptions) -> Outgoing:
         request = with_body_at_hand(request)
@@ -182,11 +197,22 @@ class CachedClient:
                 raise
         return of_invoke_model(request, None)
 
-    def _observed(self, response: Any, name: str, call: PreparedCall, reader: Any) -> Any:
+    def _observed(
+        self,
+        response: Any,
+        name: str,
+        call: PreparedCall,
+        reader: UsageReader,
+        settlement: Settlement | None,
+        *,
+        is_read: bool = True,
+    ) -> Any:
         """Return a response whose stream tells the planner what was used."""
         if isinstance(response, dict) and name in response:
-            report(response, call, None)
-            response[name] = ObservedStream(response[name], response, call, self.planner, reader)
+            plan = report(response, call, None) if is_read else None
+            response[name] = ObservedStream(
+                response[name], response, call, self.planner, reader, settlement, plan
+            )
         else:
             self.planner.begun(call)
         return response
@@ -208,93 +234,6 @@ class CachedClient:
         )
         return replace(asked, base_model=asked.base_model or self._base_model_id)
 
-    def _send(
-        self, operation: str, outgoing: Outgoing, options: CallOptions
-    ) -> tuple[PreparedCall, Any]:
-        """Send a call to the best place; to the next ones while places throttle or fail."""
-        routes = self._router.order(lambda route: self._price(route, outgoing, options))
-        if reading_only.get():
-            raise RequestRead(self._read(routes[0], outgoing, options))
-        with same_headers():
-            return self._send_to_first(routes, operation, outgoing, options)
-
-    def _send_to_first(
-        self, routes: Sequence[Route], operation: str, outgoing: Outgoing, options: CallOptions
-    ) -> tuple[PreparedCall, Any]:
-        """Send a call to the first of these places that answers."""
-        first_error: Exception | None = None
-        for route in routes:
-            try:
-                answer = self._send_to(route, operation, outgoing, options)
-            except Exception as error:
-                if len(routes) == 1:
-                    raise
-                first_error = first_error or error
-                if not is_transient(error):
-                    break
-                self._router.failed(route)
-            else:
-                self._router.answered(route)
-                return answer
-        assert first_error is not None  # noqa: S101 # there is always a route
-        raise first_error
-
-    def _send_to(
-        self, route: Route, operation: str, outgoing: Outgoing, options: CallOptions
-    ) -> tuple[PreparedCall, Any]:
-        """Send a call; once more without the added points if Bedrock refuses those."""
-        send = getattr(route.client, operation)
-        call = self._prepare(route, outgoing, options)
-        try:
-            return call, send(**outgoing.arguments(call, options))
-        except Exception as error:
-            refusal = refusal_of(error, placed=len(call.plan.added()))
-            retry = self.planner.without_points(call, refusal) if refusal else None
-            if retry is None:
-                self.planner.failed(call)
-                raise
-            first_refusal = refusal
-        except BaseException:  # cancelled or interrupted: nobody should wait for this call
-            self.planner.failed(call)
-            raise
-        try:
-            return retry, send(**outgoing.arguments(retry, options))
-        except Exception as error:
-            # It was never about our points.
-            if first_refusal and refusal_of(error, placed=len(call.plan.added())):
-                self.planner.reopen(call, first_refusal)
-            raise
-
-    def _prepare(self, route: Route, outgoing: Outgoing, options: CallOptions) -> PreparedCall:
-        """Plan a call; wait, for a bounded time, for one that is writing what it would read."""
-        request, options = _at(route, outgoing, options)
-        if not outgoing.is_readable:
-            return outgoing.unplanned(request)
-        call = self.planner.prepare(request, options)
-        deadline = time.monotonic() + call.patience_seconds
-        while call.ahead is not None:
-            if call.ahead.wait(deadline - time.monotonic()) != "failed":
-                break
-            self.planner.failed(call, nothing_live=True)  # so that the next one writes
-            call = self.planner.prepare(request, options)
-        return call
-
-    def _read(self, route: Route, outgoing: Outgoing, options: CallOptions) -> Prefix | None:
-        """Return the prefix of a request at a place; `None` if it will not be planned."""
-        return self.planner.read(*_at(route, outgoing, options)) if outgoing.is_readable else None
-
-    def _price(self, route: Route, outgoing: Outgoing, options: CallOptions) -> float:
-        """Return what a request is expected to cost at a place."""
-        prefix = self._read(route, outgoing, options)
-        request, options = _at(route, outgoing, options)
-        options = self.planner.addressed(request, options)
-        return expected_price(
-            model_id=str(request.get("modelId") or ""),
-            base_model=options.base_model,
-            warm_chars=self.planner.memory.warm_chars(prefix) if prefix else 0,
-            chars=prefix.chars_before(len(prefix)) if prefix else 1,
-        )
-
     def __getattr__(self, name: str) -> Any:
         """Pass everything else through."""
         if name == "wrapped":  # not set yet: this object is being unpickled or copied
@@ -310,17 +249,3 @@ class CachedClient:
 
     def __repr__(self) -> str:
         return f"cached_client({self.wrapped!r})"
-
-
-def _at(
-    route: Route, outgoing: Outgoing, options: CallOptions
-) -> tuple[dict[str, Any], CallOptions]:
-    """Return the view of a request and its options as they are at a place."""
-    options = outgoing.options(options, locality=route.locality)
-    options = replace(options, control=partial(control_client, route.client))
-    if route.model_id is None:
-        return outgoing.view, options
-    return (
-        {**outgoing.view, "modelId": route.model_id},
-        replace(options, base_model=route.base_model_id or options.base_model),
-    )

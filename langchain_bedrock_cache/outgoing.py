@@ -35,6 +35,11 @@ class Outgoing:
     invoke: InvokeView | None = None
     is_readable: bool = True
 
+    @property
+    def api(self) -> str:
+        """The API it goes through: each is taken to have a prompt cache of its own."""
+        return "Converse" if self.invoke is None and self.is_readable else "InvokeModel"
+
     def options(self, options: CallOptions, *, locality: str) -> CallOptions:
         """Return the options of the call at a place."""
         if self.invoke is None:

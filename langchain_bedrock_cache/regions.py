@@ -58,10 +58,14 @@ class Route:
                 check_text(name, value, what="a model ID, or None")
 
     @property
+    def region(self) -> str:
+        """AWS Region of the client; empty if it does not say."""
+        return str(getattr(getattr(self.client, "meta", None), "region_name", None) or "")
+
+    @property
     def locality(self) -> str:
         """Which prompt cache this is."""
-        region = getattr(getattr(self.client, "meta", None), "region_name", None) or ""
-        return f"{region}/{self.model_id}" if self.model_id else str(region)
+        return f"{self.region}/{self.model_id}" if self.model_id else self.region
 
 
 def is_transient(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from langchain_bedrock_cache.batch_context import batch_of
 from langchain_bedrock_cache.chat_models import ChatBedrockCached
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.profiles import CacheTTL
+from langchain_bedrock_cache.settling import heard
 from langchain_bedrock_cache.shared_prefixes import SharedPrefixes
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -39,7 +40,7 @@ class WarmUp:
 
     def send(self) -> CacheUsage:
         """Make the call, and return what it read and wrote."""
-        with batch_of(self.shared):
+        with batch_of(self.shared), heard():  # a handler that comes later knows of this call
             answer = self.model.invoke(self.messages, {"callbacks": []}, **self.settings)
         metadata = answer.response_metadata.get("ResponseMetadata") or {}
         return CacheUsage.from_converse(metadata.get("ConverseUsage") or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -15,8 +15,10 @@ from langchain_bedrock_cache.diagnosis.facts import (
     Destination,
     Entry,
 )
+from langchain_bedrock_cache.diagnosis.guessed import lapsed_entries, usage_of_unread, weighed
 from langchain_bedrock_cache.diagnosis.readable import MENDABLE, IfMended
 from langchain_bedrock_cache.diagnosis.verdicts import Diagnosis, diagnose
+from langchain_bedrock_cache.memory import Commitment
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests, sent_requests
 from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
@@ -56,10 +58,16 @@ class Diagnoser:
 
     Args:
         requests: Where the fingerprints of the calls are found.
+
+    Attributes:
+        clock: Replaces the clocks of all clients, as long as an emulator stands in for Bedrock and
+            time passes only there; `None` otherwise.
     """
 
     def __init__(self, requests: SentRequests) -> None:
+        self.clock: Callable[[], float] | None = None
         self._requests = requests
+        self._has_guesses = False
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._cached: OrderedDict[int, _Cached] = OrderedDict()
         self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
@@ -80,8 +88,13 @@ class Diagnoser:
         readable_at: float,
         sent_to: Destination = NOT_KNOWN,
         error: str | None = None,
+        commitment: Commitment | None = None,
+        chars_per_token: float | None = None,
     ) -> Diagnosis | None:
         """Judge a call, and remember what it left in the cache.
+
+        The client says how its calls ended; callbacks say it of the calls that it did not end, and
+        otherwise get what the client was told.
 
         Args:
             number: Of its request among the sent ones; `None` if it was not seen on the wire.
@@ -91,6 +104,9 @@ class Diagnoser:
             readable_at: When its answer began, or ended if that is not known.
             sent_to: Where it went.
             error: Type of the exception that ended it.
+            commitment: What the planner's memory knew of the request.
+            chars_per_token: Of a call whose answer had begun: what it wrote is guessed from its
+                size, if it told no usage.
 
         Returns:
             The diagnosis; the same one to everybody who asks about a request.
@@ -98,7 +114,28 @@ class Diagnoser:
         with self._lock:
             if number is not None and number in self._judged:
                 return self._judged[number]
-            return self._judge(number, usage, plan, started_at, readable_at, sent_to, error)
+            sent = self._requests.get(number)
+            if sent and usage:
+                self._weigh(sent, usage, commitment, started_at, sent_to)
+            judged = self._judge(number, usage, plan, started_at, readable_at, sent_to, error)
+            if sent and usage is None and chars_per_token:
+                guess = usage_of_unread(
+                    sent.print,
+                    self._longest(sent.print),
+                    started_at=started_at,
+                    chars_per_token=chars_per_token,
+                )
+                self._guess(sent, guess, started_at, readable_at, sent_to)
+            return judged
+
+    def said_of(self, number: object) -> Diagnosis | None:
+        """Return the diagnosis of a call that has ended; `None` if there is none.
+
+        Args:
+            number: Of its request among the sent ones, as `CachePlan` in the metadata of a
+                response has it.
+        """
+        return self._judged.get(number) if isinstance(number, int) else None
 
     def _judge(
         self,
@@ -134,6 +171,46 @@ class Diagnoser:
         if sent:
             _put(self._judged, sent.number, diagnosis, _MAX_CALLS)
         return diagnosis
+
+    def _weigh(
+        self,
+        sent: SentRequest,
+        usage: CacheUsage,
+        commitment: Commitment | None,
+        started_at: float,
+        sent_to: Destination,
+    ) -> None:
+        """Learn of a call what the entries are that nobody counted, before it is judged by them."""
+        taken = sent.print
+        if sent.earlier is None and commitment is not None:  # its like was not seen here before
+            known = lapsed_entries(taken, commitment, usage, started_at=started_at, sent_to=sent_to)
+            for digest, lapsed in known:
+                if digest not in self._entries:
+                    _put(self._entries, digest, lapsed, _MAX_ENTRIES)
+        if self._has_guesses and (entry := self._longest(taken)) and entry.is_guess:
+            digest = taken.prefix.digests[entry.position - 1]
+            _put(self._entries, digest, weighed(entry, taken, usage), _MAX_ENTRIES)
+
+    def _guess(
+        self,
+        sent: SentRequest,
+        guess: CacheUsage,
+        started_at: float,
+        readable_at: float,
+        sent_to: Destination,
+    ) -> None:
+        """Remember what a call left in the cache that told no usage, by about what it used."""
+        taken = sent.print
+        facts = CallFacts(
+            print=taken, entry=self._longest(taken), started_at=started_at, sent_to=sent_to
+        )
+        self._remember(sent.number, taken, guess, facts, readable_at)
+        self._has_guesses = True
+        for position, _ in taken.points:
+            digest = taken.prefix.digests[position - 1]
+            entry = self._entries.get(digest)
+            if entry and (entry.used_at, entry.readable_at) == (started_at, readable_at):
+                self._entries[digest] = entry._replace(is_exact=False, is_guess=True)
 
     def _completed(
         self,

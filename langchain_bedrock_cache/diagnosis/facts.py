@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from langchain_bedrock_cache.call_readings import region_at_start
 from langchain_bedrock_cache.profiles import CacheTTL
 from langchain_bedrock_cache.sent_requests.changes import Change
 from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
 from langchain_bedrock_cache.usage import CacheUsage
-
-# Of langchain-aws, as its chat models call themselves.
-_APIS = {"amazon_bedrock_converse_chat": "Converse", "amazon_bedrock_chat": "InvokeModel"}
 
 
 class Destination(NamedTuple):
@@ -43,6 +39,7 @@ class Entry(NamedTuple):
         readable_at: From when on it could be read.
         written_at: Where it is.
         position: Number of blocks before its end.
+        is_guess: Whether its tokens are guessed from its size: no call has told its usage yet.
     """
 
     tokens: int
@@ -52,6 +49,7 @@ class Entry(NamedTuple):
     readable_at: float
     written_at: Destination
     position: int
+    is_guess: bool = False
 
 
 class Branch(NamedTuple):
@@ -98,24 +96,3 @@ class CallFacts(NamedTuple):
     sent_to: Destination = NOT_KNOWN
     earlier_sent_to: Destination = NOT_KNOWN
     error: str | None = None
-
-
-def destination_at_start(
-    serialized: Mapping[str, Any] | None,
-    invocation_params: Mapping[str, Any] | None,
-    metadata: Mapping[str, Any] | None,
-) -> Destination:
-    """Find where a call goes in what `on_chat_model_start` is given.
-
-    Args:
-        serialized: The model's constructor arguments, in LangChain's serialized form.
-        invocation_params: Params of this call, with the kind of model as `_type`.
-        metadata: Run metadata, with the Region where langchain-aws tells it.
-
-    Returns:
-        What is found.
-    """
-    settings = (serialized or {}).get("kwargs") or {}
-    kind = (invocation_params or {}).get("_type")
-    api = "Converse" if settings.get("beta_use_converse_api") else _APIS.get(str(kind), "")
-    return Destination(region_at_start(metadata), api)

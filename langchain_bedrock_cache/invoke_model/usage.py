@@ -12,6 +12,8 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 _HEADER = "x-amzn-bedrock-"
 # Events of a stream without any of these say nothing about usage, and need not be decoded.
 _TELLING = (b'"usage"', _METRICS.encode())
+# Events with a piece of the answer, of Claude and of Nova.
+_CONTENT = (b"content_block_delta", b"contentBlockDelta")
 
 
 def usage_of_answer(raw: bytes, headers: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -34,6 +36,8 @@ def usage_of_answer(raw: bytes, headers: Mapping[str, Any]) -> dict[str, Any] | 
 class StreamedUsage:
     """Reads the usage off the events of a response stream."""
 
+    answer: Mapping[str, Any] = {}  # no event has a trace or a service tier
+
     def __init__(self) -> None:
         self._chunks: list[Mapping[str, Any]] = []
 
@@ -42,13 +46,21 @@ class StreamedUsage:
 
         The opening event of Claude has a first count of the output, which is not to be trusted.
         """
-        chunk = event.get("chunk") if isinstance(event, Mapping) else None
-        raw = chunk.get("bytes") if isinstance(chunk, Mapping) else None
-        if not isinstance(raw, bytes | bytearray) or not any(name in raw for name in _TELLING):
+        raw = _bytes(event)
+        if not any(name in raw for name in _TELLING):
             return False
         body = _decoded(raw)
         self._chunks.append(body)
         return body.get("type") != "message_start"
+
+    def is_complete(self) -> bool:
+        """Whether Bedrock's own counts have come: with the last event."""
+        return bool(self._chunks) and _METRICS in self._chunks[-1]
+
+    def has_content(self, event: Any) -> bool:
+        """Whether an event brings a piece of the answer."""
+        raw = _bytes(event)
+        return any(name in raw for name in _CONTENT)
 
     def usage(self) -> dict[str, Any] | None:
         """Return the usage so far as Converse reports usage; `None` if none was reported."""
@@ -77,6 +89,12 @@ def _tells_lifetimes(body: Any) -> bool:
     """Whether a body or a part of one says for how long tokens were written; only Claude's do."""
     usage = body.get("usage") if isinstance(body, Mapping) else None
     return isinstance(usage, Mapping) and isinstance(usage.get("cache_creation"), Mapping)
+
+
+def _bytes(event: Any) -> bytes | bytearray:
+    chunk = event.get("chunk") if isinstance(event, Mapping) else None
+    raw = chunk.get("bytes") if isinstance(chunk, Mapping) else None
+    return raw if isinstance(raw, bytes | bytearray) else b""
 
 
 def _decoded(raw: bytes | bytearray) -> Mapping[str, Any]:

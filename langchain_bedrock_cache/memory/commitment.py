@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from langchain_bedrock_cache.memory.record import PrefixRecord
 from langchain_bedrock_cache.prefix import Prefix
-from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.profiles import TTL_SECONDS, CacheTTL, ModelProfile
 from langchain_bedrock_cache.spending import Account
 from langchain_bedrock_cache.waiting import Waiting
 
@@ -37,6 +38,17 @@ class Commitment:
     account: Account
     prompt: float
     saving: float
+
+    def lapsed(self) -> Iterator[tuple[int, CacheTTL, float]]:
+        """Yield what was cached of the request once and is no more, as far as the memory knows.
+
+        Yields:
+            Length in characters, lifetime, and seconds from its last use to this request.
+        """
+        now = self.waiting[0].since if self.waiting else -math.inf
+        for record, live_until, size in self.entries:
+            if -math.inf < live_until <= now:
+                yield size, record.ttl, now - live_until + TTL_SECONDS[record.ttl]
 
     def not_cached(self, *, input_tokens: int, cached_tokens: int) -> Iterator[PrefixRecord]:
         """Yield the entries that are not in the cache after all: too short, or past a cap.

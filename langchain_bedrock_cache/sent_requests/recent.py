@@ -77,6 +77,11 @@ class SentRequests:
         """Count the requests remembered."""
         return len(self._requests)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return len(self._listeners) > 0
+
     def listen(self, listener: object) -> None:
         """Keep fingerprints as long as a listener lives; without any, `note` does nothing."""
         self._listeners.add(listener)

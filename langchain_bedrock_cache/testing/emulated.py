@@ -86,7 +86,8 @@ def emulated_bedrock(
     Chat models, chains and boto3 clients made before the block are included, so that a test needs
     not pass clients around. No network and no AWS credentials are used. What the package has
     learned of earlier calls is set aside, and what it learns inside is forgotten afterwards;
-    models made before the block keep their memory.
+    models made before the block keep their memory. Every call of the block gets a verdict, by the
+    emulator's clock, whether a handler listens then or later.
 
     Args:
         clock: A clock to move, shared with the application, say; default: a new one.
@@ -96,19 +97,28 @@ def emulated_bedrock(
         The emulator with its clock, ledger and requests.
     """
     bedrock = EmulatedBedrock(clock=clock, **settings)
-    _forget_learned()
     with intercepted(bedrock.emulator):
         _open.append(bedrock)
+        _begin_anew()
         try:
             yield bedrock
         finally:
             _open.remove(bedrock)
-            _forget_learned()
+            _begin_anew()
 
 
 def current_bedrock() -> EmulatedBedrock | None:
     """Return the innermost one in use; `None` outside of all blocks."""
     return _open[-1] if _open else None
+
+
+def _begin_anew() -> None:
+    """Forget what was learned; have all calls heard, on the clock of the block in use, if any."""
+    _forget_learned()
+    bedrock = current_bedrock()
+    if bedrock is not None:
+        sent_requests().listen(bedrock)
+        default_diagnoser().clock = bedrock.clock
 
 
 def _forget_learned() -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, overload
 
 from langchain_bedrock_cache.checks import check_number
-from langchain_bedrock_cache.diagnosis import Diagnosis
+from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.emulator import LedgerRecord
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.testing.emulated import current_bedrock
@@ -87,7 +87,7 @@ class _Limits:
 
 
 class CacheHitBlock:
-    """A `with` block whose LangChain calls must read from the prompt cache; gives the handler."""
+    """A `with` block whose calls must read from the prompt cache; gives the handler."""
 
     def __init__(self, limits: _Limits) -> None:
         self._limits = limits
@@ -151,10 +151,10 @@ def assert_cache_hit(
 ) -> CacheHitBlock | None:
     """Assert that calls read from the prompt cache what they could.
 
-    `with assert_cache_hit(): chain.invoke(question)` judges the LangChain calls of the block, all
-    together; `assert_cache_hit(what)` judges what was recorded: a callback handler or a record of
-    it, an answer of a chat model, a response of boto3, a `CacheUsage`, an emulator, its ledger or
-    an entry of that, or a list of these.
+    `with assert_cache_hit(): chain.invoke(question)` judges the calls of the block, LangChain's
+    and those of a `cached_client`, all together; `assert_cache_hit(what)` judges what was
+    recorded: a callback handler or a record of it, an answer of a chat model, a response of boto3,
+    a `CacheUsage`, an emulator, its ledger or an entry of that, or a list of these.
 
     Args:
         calls: What to judge; nothing for a `with` block.
@@ -162,7 +162,7 @@ def assert_cache_hit(
         min_hit_ratio: Part of the input that must be read, 0.0 to 1.0.
         max_wasted_tokens: Tokens that earlier calls had left in the cache and that were not read;
             `None` for any number. Known of calls through `ChatBedrockCached` and `cached_client`
-            only, as recorded by a handler.
+            only.
 
     Raises:
         AssertionError: If a limit is missed, with the tokens of each call and, where it is known,
@@ -205,7 +205,28 @@ def _of_record(record: Any) -> Iterator[_Call]:
 
 def _of_message(message: Any) -> Iterator[_Call]:
     if message.usage_metadata:
-        yield _Call(usage=CacheUsage.from_usage_metadata(message.usage_metadata))
+        usage = CacheUsage.from_usage_metadata(message.usage_metadata)
+        yield _Call(usage=usage, diagnosis=_said_of(getattr(message, "response_metadata", None)))
+
+
+def _of_response(response: Mapping[str, Any]) -> Iterator[_Call]:
+    yield _Call(usage=CacheUsage.from_converse(_usage(response)), diagnosis=_said_of(response))
+
+
+def _usage(response: Any) -> Any:
+    """Return the usage of a response of boto3, in the words of Converse; `None` without any."""
+    if not isinstance(response, Mapping):
+        return None
+    metadata = response.get("ResponseMetadata")
+    noted = metadata.get("ConverseUsage") if isinstance(metadata, Mapping) else None
+    return noted or response.get("usage")
+
+
+def _said_of(response: Any) -> Diagnosis | None:
+    """Return the verdict on the call behind a response; `None` if nobody listened to it."""
+    metadata = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    plan = metadata.get("CachePlan") if isinstance(metadata, Mapping) else None
+    return default_diagnoser().said_of(plan.get("request")) if isinstance(plan, Mapping) else None
 
 
 def _of_ledger(record: LedgerRecord) -> Iterator[_Call]:
@@ -229,8 +250,5 @@ _READERS: Sequence[tuple[Callable[[Any], bool], Callable[[Any], Iterable[_Call]]
     (lambda what: hasattr(what, "records"), lambda handler: _calls(handler.records)),
     (lambda what: isinstance(what, CallRecord), _of_record),
     (lambda what: hasattr(what, "usage_metadata"), _of_message),
-    (
-        lambda what: isinstance(what, Mapping) and "usage" in what,
-        lambda response: [_Call(usage=CacheUsage.from_converse(response["usage"]))],
-    ),
+    (lambda what: _usage(what) is not None, _of_response),
 )
