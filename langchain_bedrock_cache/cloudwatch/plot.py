@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from langchain_bedrock_cache.report.rows import ReportRow
 
 # Told apart without color vision as well: they differ in lightness.
-_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#e0a030", "#7f8aa0"
+_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#b8780f", "#7f8aa0"
 _DAY_SECONDS = 86_400
 
 

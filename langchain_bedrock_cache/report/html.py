@@ -15,6 +15,7 @@ from langchain_bedrock_cache.report.tree import OutlineRow
 from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, problem_line
 
 _JOINTS = re.compile(r"([.:/_-])(?=[^\W\d])")
+_VERDICT = "verdict"
 _HINT = '<p class="hint">Tables go on to the right: scroll them.</p>'
 
 
@@ -69,11 +70,16 @@ def _table(caption: str, rows: Sequence[ReportRow]) -> str:
 
 
 def _scrolling(caption: str, headings: Iterable[str], rows: Iterable[str]) -> str:
-    head = "".join(f'<th scope="col">{name or "&nbsp;"}</th>' for name in headings)
+    head = "".join(_heading(name) for name in headings)
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead>"
     # Reachable by keyboard, as everything that scrolls has to be.
     scroll = f'<div class="scroll" tabindex="0" role="group" aria-label="{caption}">'
     return f"{scroll}{table}<tbody>{''.join(rows)}</tbody></table></div>"
+
+
+def _heading(name: str) -> str:
+    css = ' class="said"' if name == _VERDICT else ""
+    return f'<th scope="col"{css}>{name or "&nbsp;"}</th>'
 
 
 def _row(row: ReportRow) -> str:
@@ -105,7 +111,7 @@ def _runs(report: ReportFacts) -> str:
     caption = "Runs, what is in them, and model calls with their verdict"
     if more:
         caption += "; those with the most to mend, then the latest"
-    table = _scrolling(caption, (*HEADINGS, "verdict"), map(_run, rows))
+    table = _scrolling(caption, (*HEADINGS, _VERDICT), map(_run, rows))
     return _folded(f"By run ({shown})", table)
 
 

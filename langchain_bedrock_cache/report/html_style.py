@@ -19,8 +19,12 @@ linear-gradient(to left,var(--paper) 40%,transparent) 100% 0/36px 100%,\
 linear-gradient(to right,var(--shade),transparent) 0 0/12px 100%,\
 linear-gradient(to left,var(--shade),transparent) 100% 0/12px 100%;\
 background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
-.lbc-report .hint{display:none;margin:8px 0 0}
-@container lbc (max-width:680px){.lbc-report .hint{display:block}}"""
+.lbc-report .hint{display:none;margin:8px 0 0}"""
+# On phones, what was saved is still in view.
+_NARROW = """\
+@container lbc (max-width:680px){.lbc-report .hint{display:block}
+.lbc-report th,.lbc-report td{padding:4px;font-size:12px}
+.lbc-report th:first-child{min-width:6em}}"""
 
 STYLE = f"""\
 .lbc-report{{{_LIGHT};color:var(--ink);background:var(--paper);padding:12px;line-height:1.4;\
@@ -38,9 +42,9 @@ font-size:13px;width:100%;background:none}}
 .lbc-report tbody tr{{background:none!important}}
 .lbc-report th,.lbc-report td{{padding:4px 8px;text-align:right;white-space:nowrap;\
 border-bottom:1px solid var(--line);background:none;color:inherit}}
-.lbc-report th:first-child{{text-align:left;white-space:normal;overflow-wrap:anywhere;\
-min-width:9em;padding-left:0}}
-.lbc-report td.said{{text-align:left}}
+.lbc-report th:first-child{{text-align:left;white-space:normal;overflow-wrap:break-word;\
+min-width:9em;position:sticky;left:0;background:var(--paper);padding-left:0}}
+.lbc-report .said{{text-align:left}}
 .lbc-report summary{{margin-top:12px;cursor:pointer}}
 .lbc-report .bar{{display:flex;gap:2px;height:14px;border-radius:3px;overflow:hidden}}
 .lbc-report .key span{{white-space:nowrap;margin-right:12px;color:var(--soft)}}
@@ -48,4 +52,5 @@ min-width:9em;padding-left:0}}
 .lbc-report .mend{{margin:0;padding-left:20px}}
 .lbc-report .mend li{{color:var(--warn);margin-bottom:4px}}
 .lbc-report .mend span{{display:block;color:var(--soft)}}
-.lbc-report p{{margin:6px 0;color:var(--soft)}}"""
+.lbc-report p{{margin:6px 0;color:var(--soft)}}
+{_NARROW}"""

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from langchain_bedrock_cache.records import CallRecord
 
 # Told apart without color vision as well: they differ in lightness.
-_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#e0a030", "#7f8aa0"
+_READ, _WRITTEN, _UNCACHED = "#1b7f5c", "#b8780f", "#7f8aa0"
 # Narrow enough for its letters to be read on a phone, where it is shrunk.
 _INCHES = (6.4, 6.0)
 _ROOM = 1.05
@@ -53,7 +53,8 @@ def _draw_tokens(axes: Any, records: Sequence[CallRecord]) -> None:
     for label, color, tokens in layers if used else ():
         top = [a + b for a, b in zip(below, tokens, strict=True)]
         if len(used) <= _MAX_BARS:
-            axes.bar(range(1, len(used) + 1), tokens, bottom=below, color=color, label=label)
+            calls = range(1, len(used) + 1)
+            axes.bar(calls, tokens, bottom=below, color=color, edgecolor="white", label=label)
         else:
             edges = [n + 0.5 for n in range(len(used) + 1)]
             sides = ([*values, values[-1]] for values in (below, top))

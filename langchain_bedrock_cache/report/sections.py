@@ -81,9 +81,9 @@ def _times(report: ReportFacts) -> Section | None:
     if len(spans) < _MIN_ROWS:
         return None
     rows = [replace(row, name=_time(start)) for start, row in spans[-MAX_ROWS:]]
-    caption = f"Calls by the {what} in which they began, UTC"
+    caption = f"Calls by the {what} in which they began"
     more = max(0, len(spans) - MAX_ROWS)
-    return Section(title=f"By {what}", caption=caption, rows=rows, more=more)
+    return Section(title=f"By {what}, UTC", caption=caption, rows=rows, more=more)
 
 
 def _time(at: float) -> str:

@@ -9,6 +9,7 @@ from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.report.sections import MAX_ROWS, runs_of, sections_of
 from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, problem_line
+from langchain_bedrock_cache.wording import counted
 
 _BETWEEN = "  "
 # Names are cut before columns are left out, and columns before names get shorter than this.
@@ -81,7 +82,7 @@ def _runs(report: ReportFacts) -> list[str]:
         f"{line.ljust(width)}{_BETWEEN}{verdict}".rstrip()
         for line, verdict in zip(lines, verdicts, strict=True)
     ]
-    return ["", *lines, *([f"… and {more:,} more runs"] if more else [])]
+    return ["", *lines, *([f"… and {counted(more, 'more run')}"] if more else [])]
 
 
 def _aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:

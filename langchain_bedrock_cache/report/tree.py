@@ -9,6 +9,7 @@ from uuid import UUID
 
 from langchain_bedrock_cache.records import CallRecord, OuterRun
 from langchain_bedrock_cache.report.rows import ReportRow, mendable_tokens, row_of
+from langchain_bedrock_cache.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +149,6 @@ def outline(node: RunNode, *, depth: int = 0, around: str = "") -> Iterator[Outl
     for one in node.nodes if len(inside) != 1 else ():
         yield from outline(one, depth=depth + 1)
     if node.more_calls:
-        yield OutlineRow(depth + 1, _more(node.more_calls), None, "", node.run_id)
-
-
-def _more(calls: int) -> str:
-    return "… and 1 more call" if calls == 1 else f"… and {calls:,} more calls"
+        yield OutlineRow(
+            depth + 1, f"… and {counted(node.more_calls, 'more call')}", None, "", node.run_id
+        )

@@ -7,6 +7,7 @@ from decimal import Decimal
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.problems import Problem
 from langchain_bedrock_cache.report.rows import ReportRow
+from langchain_bedrock_cache.wording import counted
 
 # What matters most comes first: narrow screens show no more.
 HEADINGS = (
@@ -20,14 +21,14 @@ def headline(report: ReportFacts) -> str:
     total = report.total
     if not total.calls:
         return "No model calls were recorded."
-    said = f"{count(total.calls)} read {total.hit_ratio:.1%} of their input from the prompt cache"
-    if total.calls == 1:
-        said = said.replace("their", "its")
+    whose = "its" if total.calls == 1 else "their"
+    calls, ratio = counted(total.calls, "call"), total.hit_ratio
+    said = f"{calls} read {ratio:.1%} of {whose} input from the prompt cache"
     if total.savings_usd is None:
         return f"{said}; what that saved is not known."
     kind = "saved" if total.savings_usd >= 0 else "lost"
-    ratio = abs(total.savings_ratio or 0.0)
-    return f"{said}, which {kind} {usd(abs(total.savings_usd))} ({ratio:.1%})."
+    saved, share = usd(abs(total.savings_usd)), abs(total.savings_ratio or 0.0)
+    return f"{said}, which {kind} {saved} ({share:.1%})."
 
 
 def cells(row: ReportRow) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def problem_line(problem: Problem) -> str:
     about = "about " if problem.row.is_estimate else ""
     lost = f"{about}{problem.row.mendable_tokens:,} tokens not read"
     worth = f", worth {about}{usd(problem.worth_usd)}" if problem.worth_usd else ""
-    calls = count(problem.row.calls)
+    calls = counted(problem.row.calls, "call")
     return f"{problem.verdict.replace('_', ' ')}{where}: {problem.what}. {calls}, {lost}{worth}."
 
 
@@ -80,9 +81,10 @@ def notes_on(report: ReportFacts) -> list[str]:
         notes.append(f"{total.unreported_calls:,} of the calls reported no usage: in no sum.")
     if total.misreported_calls:
         totals = "its total" if total.misreported_calls == 1 else "their totals"
+        calls = counted(total.misreported_calls, "call")
         notes.append(
-            f"{count(total.misreported_calls)} reported {total.excess_write_tokens:,} more written "
-            f"tokens than add up with {totals}: not counted, and not in USD."
+            f"{calls} reported {total.excess_write_tokens:,} more written tokens than add up with "
+            f"{totals}: not counted, and not in USD."
         )
     return notes
 
@@ -120,11 +122,6 @@ def _quota(report: ReportFacts) -> list[str]:
             f"{units.extra_requests_per_minute:,.1f} more than the same units carry uncached."
         )
     return notes
-
-
-def count(calls: int) -> str:
-    """Return a number of calls."""
-    return "1 call" if calls == 1 else f"{calls:,} calls"
 
 
 def usd(amount: Decimal | None) -> str:

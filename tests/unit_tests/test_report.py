@@ -253,10 +253,10 @@ def test_html_has_tags_and_times() -> None:
     assert "<summary>By tag</summary>" in html
     assert "tenant:<wbr>anna" in html
     assert "seq:" not in html
-    assert "<summary>By minute</summary>" in html
+    assert "<summary>By minute, UTC</summary>" in html
     assert "1970-01-01 00:01" in html
     days = CacheReport([_record(started_at=86_400.0 * day) for day in range(30)])._repr_html_()
-    assert "<summary>By day</summary>" in days
+    assert "<summary>By day, UTC</summary>" in days
     assert days.count("1970-") == 20
     assert "By tag" not in days
     assert "By minute" not in CacheReport([_record(started_at=0.0)])._repr_html_()
