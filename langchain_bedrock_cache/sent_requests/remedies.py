@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.change import Change
+from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.exact import ExactChange
 
 _BEHIND = "Put it behind what stays: into the last user message, or a system block of its own."
@@ -28,10 +28,10 @@ _REMEDIES: Mapping[ChangeKind, str] = {
     "identifier": "Leave identifiers out of the prompt (Converse's requestMetadata takes them), or "
     "put them into the last user message.",
     "media_name": "Give a document the same name each time: its name is part of the prompt.",
-    "not_kept": "Keep messages in the history as they were sent, or put what is not kept (passages, "
-    "times) into a block of its own behind what is.",
-    "branch": "Make what both share a block of its own: the planner ends a prefix there, or place a "
-    "cache point behind it.",
+    "not_kept": "Keep messages in the history as they were sent, or put what is not kept, such as "
+    "passages, into a block of its own behind what is.",
+    "branch": "Make what both share a block of its own: the planner ends a prefix there, or place "
+    "a cache point behind it.",
     "block_order": "Sort what is collected, such as documents, before it goes into the prompt.",
 }
 _QUESTION = (

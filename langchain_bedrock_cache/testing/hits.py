@@ -14,8 +14,8 @@ from langchain_bedrock_cache.checks import check_number
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.emulator import LedgerRecord
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.sent_requests.remedies import remedy
 from langchain_bedrock_cache.testing.emulated import current_bedrock
-from langchain_bedrock_cache.testing.remedies import remedy
 from langchain_bedrock_cache.usage import CacheUsage
 
 

@@ -21,10 +21,10 @@ from langchain_bedrock_cache.checks import (
 )
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.exceptions import CachePolicyError, CacheSkippedWarning
+from langchain_bedrock_cache.sent_requests.remedies import remedy
 from langchain_bedrock_cache.simulate.bodies import to_converse
 from langchain_bedrock_cache.testing.emulated import current_bedrock
 from langchain_bedrock_cache.testing.interception import intercepted
-from langchain_bedrock_cache.testing.remedies import remedy
 from langchain_bedrock_cache.testing.stability import (
     Difference,
     Sent,
