@@ -75,7 +75,7 @@ def explain(
         points=_points(read),
         sent_to=_sent_to(
             [
-                told(body, str(body.get("modelId") or one.model_id), region=where, operation="")
+                told(body, str(body.get("modelId") or one.model_id), region=where)
                 for body, one, where in zip(bodies, read, regions, strict=True)
             ]
         ),

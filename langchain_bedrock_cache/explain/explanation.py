@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from langchain_bedrock_cache.diagnosis import Diagnosis
@@ -83,17 +84,16 @@ def with_exact_place(
     change = diagnosis.change
     if change is None or change.section is None or earlier is None:
         return diagnosis
-    blocks = [_block(body.converse, shared_blocks) for body in (earlier, now)]
-    if blocks[0] is None or blocks[1] is None:
-        return diagnosis
-    places = [body.prefix.place(shared_blocks + 1) for body in (earlier, now)]
-    if places[0] != places[1] or places[1] != (change.section, change.message, change.block):
-        return diagnosis
-    exact = exact_change(change, blocks[0], blocks[1])
+    place = change.section, change.message, change.block
+    for body in (earlier, now):
+        if shared_blocks >= len(body.prefix) or body.prefix.place(shared_blocks + 1) != place:
+            return diagnosis
+    before, after = (_block(body.converse, shared_blocks) for body in (earlier, now))
+    exact = exact_change(change, before, after)
     return replace(
         diagnosis, change=exact, detail=diagnosis.detail.replace(str(change), str(exact))
     )
 
 
-def _block(request: Mapping[str, Any], index: int) -> Mapping[str, Any] | None:
-    return next((block for n, block in enumerate(blocks_of(request)) if n == index), None)
+def _block(request: Mapping[str, Any], index: int) -> Mapping[str, Any]:
+    return next(islice(blocks_of(request), index, None))

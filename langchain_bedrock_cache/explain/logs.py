@@ -57,8 +57,7 @@ def explain_log(records: Iterable[Any], *, model: str | None = None) -> Iterator
                 str(record.get("region") or ""), api_called(str(record.get("operation") or ""))
             ),
         )
-        if diagnosis is None:
-            continue
+        assert diagnosis is not None  # noqa: S101 - it was seen, and has usage
         if diagnosis.change and sent.earlier in logged:
             earlier = _read_record(logged[sent.earlier], model)
             diagnosis = with_exact_place(diagnosis, earlier, read, shared_blocks=sent.shared)

@@ -28,18 +28,17 @@ class Told(NamedTuple):
     api: str
 
 
-def told(body: Mapping[str, Any], model_id: str, *, region: str | None, operation: str) -> Told:
+def told(body: Mapping[str, Any], model_id: str, *, region: str | None) -> Told:
     """Return what a request says of where it goes.
 
     Args:
         body: Decoded JSON, or boto3's arguments of `converse`.
         model_id: Its address.
         region: Where it is sent, if somebody says; an ARN with a Region in it knows better.
-        operation: Of the call, if a log says.
     """
     address = parse_address(model_id)
     geography = "" if address.geography == _ANYWHERE else address.geography
-    return Told(address.region or region or "", geography, _api(body, model_id, operation))
+    return Told(address.region or region or "", geography, _api(body, model_id))
 
 
 def destinations(before: Told, now: Told) -> tuple[Destination, Destination]:
@@ -59,9 +58,7 @@ def api_called(operation: str) -> str:
     return next((api for api in _APIS if operation.startswith(api)), "")
 
 
-def _api(body: Mapping[str, Any], model_id: str, operation: str) -> str:
-    if operation:
-        return api_called(operation)
+def _api(body: Mapping[str, Any], model_id: str) -> str:
     if api_of(body) != "converse":
         return "InvokeModel"
     # Nova's own bodies may look like those of Converse.

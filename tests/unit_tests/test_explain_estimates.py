@@ -11,7 +11,7 @@ import pytest
 import test_emulator_recorded as recordings
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import CLAUDE, IMAGE, LLAMA, POINT, ask, document, text, tool, tool_use, user
+from wire import CLAUDE, IMAGE, LLAMA, NOVA, POINT, ask, document, text, tool, tool_use, user
 
 from langchain_bedrock_cache.__main__ import main
 from langchain_bedrock_cache.converse import read_converse
@@ -174,6 +174,13 @@ def test_numbers_that_make_no_sense(numbers: dict[str, Any]) -> None:
     """Zero tokens, no characters, and both at once are refused."""
     with pytest.raises(CachePolicyError):
         explain(prompt(900), **numbers)
+
+
+def test_too_long_is_an_estimate_as_well() -> None:
+    """Nova's cap is compared with an estimate, and that is said."""
+    found = explain(prompt(90_000, model=NOVA), prompt(90_000, model=NOVA))
+    assert found.diagnosis.verdict == "too_long"
+    assert "too long: about 30,000 tokens, and this model caches up to 20,000" in str(found)
 
 
 def test_a_model_without_caching_has_no_minimum() -> None:

@@ -253,6 +253,31 @@ def test_a_log_has_exact_places() -> None:
     assert "about" not in str(found)
 
 
+def test_a_log_without_requests_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records whose bodies are elsewhere, or whose model nobody names, cannot be explained."""
+    record = {"timestamp": "2026-11-20T10:00:00Z", "modelId": CLAUDE, "input": {}}
+    unnamed = {**record, "modelId": "arn:aws:bedrock:us-east-1:1:provisioned-model/abc"}
+    unnamed["input"] = {"inputBodyJson": {"messages": [user("Why?")]}}
+    path = tmp_path / "log.jsonl"
+    path.write_text(f"{json.dumps(record)}\n{json.dumps(unnamed)}\n")
+    assert main(["explain", str(path)]) == 2
+    assert "No record of this log can be explained." in capsys.readouterr().err
+
+
+def test_a_record_may_be_the_request_before(tmp_path: Path) -> None:
+    """Either file may be a log record instead of a body."""
+    body = ruled(RULES)
+    record = {
+        "timestamp": "2026-11-20T10:00:00Z",
+        "modelId": CLAUDE,
+        "input": {"inputBodyJson": {k: v for k, v in body.items() if k != "modelId"}},
+    }
+    now, before = tmp_path / "now.json", tmp_path / "before.json"
+    now.write_text(json.dumps(body))
+    before.write_text(json.dumps(record))
+    assert main(["explain", str(now), str(before)]) == 0
+
+
 def test_one_of_a_thing_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One block is `1 block`."""
     path, other = tmp_path / "now.json", tmp_path / "before.json"
