@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -44,6 +44,51 @@ def test_tools_that_change_their_order() -> None:
     said = broken(runnable)
     assert "tools[0] (the order of the tools)" in said
     assert "in the same order" in said
+
+
+def test_a_description_that_changes_is_named_by_its_field() -> None:
+    """A tool whose parameter is described anew each time: the path, and the text if asked."""
+    days = itertools.count(1)
+
+    def route() -> dict[str, Any]:
+        text = f"A place, as of day {next(days)}."
+        properties = {"place": {"type": "string", "description": text}}
+        return {
+            "type": "function",
+            "function": {
+                "name": "route",
+                "description": "Find the way.",
+                "parameters": {"type": "object", "properties": properties},
+            },
+        }
+
+    runnable = RunnableLambda(lambda q: model().bind_tools([route()]).invoke(q))
+    said = broken(runnable, show_text=True)
+    field = "toolSpec.inputSchema.json.properties.place.description"
+    assert f"tools[0] {field}, character 19 (the definition of a tool)" in said
+    assert "before: 'A place, as of day 1.'" in said
+    assert "now:    'A place, as of day 2.'" in said
+
+
+def test_ids_of_tool_calls_that_are_made_anew() -> None:
+    """An application that gives the calls of its history new IDs is told to keep them."""
+    numbers = itertools.count(1)
+
+    def again(question: str) -> Any:
+        turn = next(numbers)
+        call = {"name": "look", "args": {"what": "harbor"}, "id": f"call_{turn}"}
+        history = [
+            HumanMessage("Look at the harbor, please."),
+            AIMessage("", tool_calls=[call]),
+            ToolMessage("Two ferries. " * 200, tool_call_id=f"call_{turn}"),
+            *[HumanMessage(question), AIMessage("Two ferries.")] * turn,
+            HumanMessage(question),
+        ]
+        return model().bind_tools(_tools()).invoke(history)
+
+    said = broken(RunnableLambda(again), ["And now?", "And now? Tell me."])
+    assert "toolUse.toolUseId, character 5 (an identifier, perhaps)" in said
+    assert "Keep the IDs of tool calls as the model gave them" in said
 
 
 def test_tools_that_come_and_go() -> None:
