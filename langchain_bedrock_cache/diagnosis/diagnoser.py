@@ -162,6 +162,7 @@ class Diagnoser:
             started_at=started_at,
             sent_to=sent_to,
             error=error,
+            had_points=taken is not None and not taken.points and self._had_points(sent),
         )
         if sent and usage:
             self._remember(sent.number, sent.print, usage, facts, readable_at)
@@ -231,6 +232,10 @@ class Diagnoser:
             cached_tokens=earlier.tokens,
             gap_seconds=started_at - earlier.used_at,
         )
+
+    def _had_points(self, sent: SentRequest | None) -> bool:
+        before = self._requests.get(sent.earlier) if sent else None
+        return before is not None and bool(before.print.points)
 
     def _longest(self, taken: Fingerprint) -> Entry | None:
         digests = taken.prefix.digests

@@ -83,6 +83,7 @@ class CallFacts(NamedTuple):
         sent_to: Where it went.
         earlier_sent_to: Where the nearest earlier request went.
         error: Type of the exception that ended it.
+        had_points: Whether the nearest earlier request had cache points, and this one has none.
     """
 
     usage: CacheUsage | None = None
@@ -96,3 +97,4 @@ class CallFacts(NamedTuple):
     sent_to: Destination = NOT_KNOWN
     earlier_sent_to: Destination = NOT_KNOWN
     error: str | None = None
+    had_points: bool = False

@@ -276,7 +276,7 @@ def _in_flight(case: _Case) -> Diagnosis | None:
 
 def _no_points(case: _Case) -> Diagnosis | None:
     if not case.taken.points:
-        return case.missed("no_points", _why_no_points(case.reasons))
+        return case.missed("no_points", _why_no_points(case))
     entry = case.facts.entry
     if entry is None or case.taken.points[-1][0] >= entry.position:
         return None
@@ -338,9 +338,12 @@ def _reasons(plan: Mapping[str, Any]) -> dict[str, str]:
     return {s["reason"]: s["detail"] for s in skipped}
 
 
-def _why_no_points(reasons: Mapping[str, str]) -> str:
+def _why_no_points(case: _Case) -> str:
+    reasons = case.reasons
     if "off" in reasons:
-        return reasons["off"] or "caching is switched off"
+        off = reasons["off"] or "caching is switched off"
+        own = ", and the application sent no cache points; the request before had some"
+        return f"{off}{own}" if case.facts.had_points else off
     worth = reasons.get("not_worth_it") or reasons.get("loss_limit")
     if worth:
         return f"none was expected to pay ({worth})"
