@@ -151,6 +151,6 @@ def test_calls_without_a_path_hang_on_their_run() -> None:
 
 
 def _call(number: int, **values: Any) -> CallRecord:
-    fields = {"root_run_id": ROOT, "root_name": "desk", "model_id": CLAUDE} | values
+    fields: dict[str, Any] = {"root_run_id": ROOT, "root_name": "desk", "model_id": CLAUDE} | values
     usage = CacheUsage(uncached_input_tokens=number + 1)
     return CallRecord(run_id=UUID(int=1_000 + number), usage=usage, **fields)
