@@ -80,6 +80,14 @@ def test_tools_say_which_field_differs(tmp_path: Path, capsys: pytest.CaptureFix
     assert (said["place"], said["field"], said["offset_chars"]) == ("tools[1]", field, 0)
 
 
+def test_a_tool_that_is_missing_has_no_field() -> None:
+    """What stands at the place now is another tool, in which nothing has changed."""
+    tools = [tool(1_500, name) for name in ("a", "b", "c")]
+    found = explain(ruled(RULES, tools=tools[:2]), ruled(RULES, tools=tools))
+    assert str(found.diagnosis.change) == "tools[2] (a tool that is missing)"
+    assert found.as_dict()["field"] == ""
+
+
 def test_ids_of_tool_calls_made_anew() -> None:
     """A history whose tool calls have other IDs each time: an identifier, and where."""
     turns = [ruled(RULES, tools=[tool()])["messages"][0]]

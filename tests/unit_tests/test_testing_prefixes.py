@@ -88,6 +88,16 @@ def test_text_is_shown_if_asked() -> None:
     assert "Rule: answer with" in said
 
 
+def test_text_is_shown_of_a_time_and_not_of_settings() -> None:
+    """A time in one prompt shows that prompt; another model has no text to show."""
+    moment = f"{datetime.now(tz=UTC):%Y-%m-%d %H:%M}"
+    said = broken(chain(lambda: f"{RULES}Now: {moment}. {RULES}"), show_text=True)
+    assert f"Now: {moment}. Rule" in said
+    models = itertools.cycle([model(), model().bind(model_id="us.anthropic.claude-sonnet-5")])
+    said = broken(RunnableLambda(lambda q: next(models).invoke(q)), show_text=True)
+    assert "now:" not in said
+
+
 @contextmanager
 def _at(moment: datetime) -> Iterator[None]:
     """Stand in for time_machine.travel: `NOW` is what the chain takes for the time."""
