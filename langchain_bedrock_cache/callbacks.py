@@ -180,7 +180,8 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
             groups = self.by_tag() if by == "tag" else self.by_model()
         table = format_totals(groups, self.totals)
         dropped = max(0, self.totals.calls - len(self.records))
-        return f"{table}\n{dropped:,} of the calls are in the total only" if dropped else table
+        are = "is" if dropped == 1 else "are"
+        return f"{table}\n{dropped:,} of the calls {are} in the total only" if dropped else table
 
     @override
     def __repr__(self) -> str:

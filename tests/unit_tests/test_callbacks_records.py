@@ -132,7 +132,7 @@ def test_records_are_bounded_and_totals_go_on() -> None:
     assert handler.by_model()[OPUS].calls == 2
     lines = str(handler).splitlines()
     assert [line.split()[:2] for line in lines[1:3]] == [[OPUS, "2"], ["total", "3"]]
-    assert lines[3] == "1 of the calls are in the total only"
+    assert lines[3] == "1 of the calls is in the total only"
 
 
 def test_open_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
