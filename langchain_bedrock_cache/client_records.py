@@ -48,6 +48,7 @@ def record_of(
         latency_seconds=call.latency_seconds,
         time_to_first_token_seconds=call.time_to_first_token_seconds,
         usage=call.usage,
+        reported_write_tokens=call.reported_write_tokens,
         cost=price(reading, names),
         plan=reading.plan,
         error=call.error,

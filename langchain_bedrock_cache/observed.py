@@ -23,7 +23,7 @@ def observe_answer(
         plan = report(response, call, usage)
         counts = planner.succeeded(call, usage)
         if settlement is not None:
-            settlement.ended(call, plan, usage=counts or usage, answer=response)
+            settlement.ended(call, plan, usage=usage, counts=counts, answer=response)
     planner.begun(call)
 
 

@@ -17,7 +17,7 @@ from langchain_bedrock_cache.calls import PreparedCall
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, Destination
 from langchain_bedrock_cache.sent_requests import sent_requests
-from langchain_bedrock_cache.usage import CacheUsage
+from langchain_bedrock_cache.usage import CacheUsage, reported_write_tokens
 
 _logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class EndedCall(NamedTuple):
         service_tier: What served the call, as Bedrock says; `None` if it does not.
         list_price_applies: False for latency modes, which have prices of their own.
         usage: Tokens; `None` if none were reported.
+        reported_write_tokens: Written tokens as reported, where they do not add up with the rest.
         plan: What the planner did; `None` if the request was not read, or not planned.
         diagnosis: What the prompt cache did for the call; `None` if nothing can be said.
         error: Type of the exception that ended it, `GeneratorExit` if its stream was not read to
@@ -53,6 +54,7 @@ class EndedCall(NamedTuple):
     service_tier: str | None = None
     list_price_applies: bool = True
     usage: CacheUsage | None = None
+    reported_write_tokens: int | None = None
     plan: Mapping[str, Any] | None = None
     diagnosis: Diagnosis | None = None
     error: str | None = None
@@ -125,7 +127,8 @@ class Settlement:
         call: PreparedCall | None,
         plan: Mapping[str, Any] | None,
         *,
-        usage: object = None,
+        usage: Mapping[str, Any] | None = None,
+        counts: CacheUsage | None = None,
         answer: Mapping[str, Any] | None = None,
         error: BaseException | None = None,
         chars_per_token: float | None = None,
@@ -135,7 +138,8 @@ class Settlement:
         Args:
             call: As it was sent; `None` if it never was.
             plan: Its report; `None` if it was not read, or never sent.
-            usage: In Converse's form, or as counts; `None` if none was reported.
+            usage: In Converse's form; `None` if none was reported.
+            counts: The same, if they have been counted already.
             answer: Members of a response, or of a stream's last event, with `trace`, `serviceTier`
                 and `performanceConfig`.
             error: What ended it.
@@ -145,22 +149,24 @@ class Settlement:
             return
         self._is_over = True
         try:
-            self._settle(call, plan, usage, answer or {}, error, chars_per_token)
+            if counts is None and usage:
+                counts = CacheUsage.from_converse(usage)
+            failure = type(error).__name__ if error is not None and counts is None else None
+            ended = self._judged(call, plan, counts, failure, chars_per_token)
+            if self._recorders:
+                self._tell(ended, call, usage, answer or {})
         except Exception:  # no answer is lost over what is said of it
             _logger.exception("A call cannot be judged; its verdict is left out.")
 
-    def _settle(
+    def _judged(
         self,
         call: PreparedCall | None,
         plan: Mapping[str, Any] | None,
-        usage: object,
-        answer: Mapping[str, Any],
-        error: BaseException | None,
+        counts: CacheUsage | None,
+        failure: str | None,
         chars_per_token: float | None,
-    ) -> None:
+    ) -> EndedCall:
         ended_at = self._clock()
-        counts = _counts(usage)
-        failure = type(error).__name__ if error is not None and counts is None else None
         diagnosis = None
         if plan is not None or failure:
             diagnosis = default_diagnoser().call_ended(
@@ -174,24 +180,33 @@ class Settlement:
                 commitment=call.commitment if call else None,
                 chars_per_token=chars_per_token if self._began_at is not None else None,
             )
-        if not self._recorders:
-            return
-        content_at = self._content_at
-        ended = EndedCall(
+        return EndedCall(
             operation=self._operation,
-            latency_seconds=max(0.0, ended_at - self._started_at),
-            time_to_first_token_seconds=(
-                None if content_at is None else max(0.0, content_at - self._started_at)
-            ),
+            latency_seconds=ended_at - self._started_at,
+            usage=counts,
+            plan=plan,
+            diagnosis=diagnosis,
+            error=failure,
+        )
+
+    def _tell(
+        self,
+        ended: EndedCall,
+        call: PreparedCall | None,
+        usage: Mapping[str, Any] | None,
+        answer: Mapping[str, Any],
+    ) -> None:
+        first = None if self._content_at is None else self._content_at - self._started_at
+        ended = ended._replace(
+            time_to_first_token_seconds=first,
             model_id=self._model_id,
             base_model=call.model if call else None,
             routed_to=invoked_model(answer.get("trace")),
             service_tier=_named(answer.get("serviceTier"), "type"),
             list_price_applies=_latency_mode(answer) in (None, "standard"),
-            usage=counts,
-            plan=plan,
-            diagnosis=diagnosis,
-            error=failure,
+            reported_write_tokens=(
+                reported_write_tokens(usage, ended.usage) if usage and ended.usage else None
+            ),
         )
         for recorder in self._recorders:
             recorder.record_call(ended)
@@ -218,12 +233,6 @@ def is_emulated(client: Any) -> bool:
     """
     emit = getattr(getattr(getattr(client, "meta", None), "events", None), "emit_until_response", 0)
     return callable(emit) and emit(_EMULATED_EVENT)[1] is True
-
-
-def _counts(usage: object) -> CacheUsage | None:
-    if isinstance(usage, CacheUsage):
-        return usage
-    return CacheUsage.from_converse(usage) if isinstance(usage, Mapping) and usage else None
 
 
 def _latency_mode(answer: Mapping[str, Any]) -> str | None:

@@ -186,8 +186,7 @@ class Diagnoser:
         if sent.earlier is None and commitment is not None:  # its like was not seen here before
             known = lapsed_entries(taken, commitment, usage, started_at=started_at, sent_to=sent_to)
             for digest, lapsed in known:
-                if digest not in self._entries:
-                    _put(self._entries, digest, lapsed, _MAX_ENTRIES)
+                _put(self._entries, digest, self._entries.get(digest, lapsed), _MAX_ENTRIES)
         if self._has_guesses and (entry := self._longest(taken)) and entry.is_guess:
             digest = taken.prefix.digests[entry.position - 1]
             _put(self._entries, digest, weighed(entry, taken, usage), _MAX_ENTRIES)

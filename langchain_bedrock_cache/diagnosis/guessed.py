@@ -29,7 +29,7 @@ def usage_of_unread(
         chars_per_token: Of the model.
     """
     chars = taken.prefix.chars
-    total = round(chars[-1] / chars_per_token) if chars else 0
+    total = round(chars[-1] / chars_per_token)
     least = taken.profile.min_tokens_per_cache_point if taken.profile else 0
     sizes = [round(chars[position - 1] / chars_per_token) for position, _ in taken.points]
     cached = max((size for size in sizes if size >= least), default=0)
@@ -67,7 +67,7 @@ def lapsed_entries(
     for size, ttl, age_seconds in commitment.lapsed():
         position = bisect_left(chars, size) + 1
         tokens = round(usage.input_tokens * size / max(1, chars[-1]))
-        if tokens < least or position > len(chars):
+        if tokens < least:
             continue
         used_at = started_at - age_seconds
         yield (

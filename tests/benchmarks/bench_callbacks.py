@@ -133,7 +133,7 @@ def _sum_of_a_call() -> None:
             start = time.thread_time_ns()
             settlement = Settlement("converse", time.time, ())
             settlement.sent(MODEL_ID, "us-east-1", "Converse")
-            settlement.ended(call, plan, usage=counts)
+            settlement.ended(call, plan, usage=usage, counts=counts)
             verdicts.append(time.thread_time_ns() - start)
             result, ids, cached = _planned(plan, usage), _ids(number * TURNS + turn), size
             start = time.thread_time_ns()

@@ -12,6 +12,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from lost_beginnings import LOST_BEGINNINGS
 from situation_runs import (
     LATENCY_SECONDS,
+    abandoned,
+    boto3_calls,
     by_default,
     evicted,
     invoke_model,
@@ -28,6 +30,8 @@ from situation_runs import (
     throttled,
     too_long_for_nova,
     twice,
+    unheard,
+    warmed,
     with_fields,
     with_tools,
 )
@@ -282,6 +286,41 @@ SITUATIONS: dict[str, Situation] = {
         stage=lambda: Stage(latency_seconds=LATENCY_SECONDS),
     ),
     "evicted": Situation(run=evicted, verdict="unexplained"),
+    # Calls that no handler saw, or that told no usage.
+    "expired since before the first handler": Situation(
+        run=unheard(ask(), ask(), after=360), verdict="expired"
+    ),
+    "date changed since before the first handler": Situation(
+        run=unheard(
+            ask(rules=f"Today is 2026-11-16.\n{RULES}"), ask(rules=f"Today is 2026-11-17.\n{RULES}")
+        ),
+        verdict="prefix_changed", kind="date", place="system[0]", offset=18,
+    ),
+    "expired since the warm-up": Situation(run=warmed, verdict="expired"),
+    "expired since a stream was broken off": Situation(
+        run=abandoned(ask(), ask(), after=360), verdict="expired"
+    ),
+    "date changed since a stream was broken off": Situation(
+        run=abandoned(
+            ask(rules=f"Today is 2026-11-16.\n{RULES}"), ask(rules=f"Today is 2026-11-17.\n{RULES}")
+        ),
+        verdict="prefix_changed", kind="date", place="system[0]", offset=18,
+    ),
+    "the same call again after a broken-off stream": Situation(
+        run=abandoned(ask(), ask()), verdict="hit"
+    ),
+    "the same call again, boto3": Situation(run=boto3_calls(RULES, RULES), verdict="hit"),
+    "pause of 6 minutes, boto3": Situation(
+        run=boto3_calls(RULES, RULES, after=360), verdict="expired"
+    ),
+    "date at the start, boto3": Situation(
+        run=boto3_calls(f"Today is 2026-11-16.\n{RULES}", f"Today is 2026-11-17.\n{RULES}"),
+        verdict="prefix_changed", kind="date", place="system[0]", offset=18,
+    ),
+    "whitespace, InvokeModel of boto3": Situation(
+        run=boto3_calls(RULES, RULES[:998] + "\n" + RULES[998:], operation="invoke_model"),
+        verdict="prefix_changed", kind="whitespace", place="system[0]",
+    ),
     # Length and distance.
     "too short": Situation(run=lambda s: s.call(ask(rules=RULES[:1_200])), verdict="too_short"),
     "too short, InvokeModel": Situation(

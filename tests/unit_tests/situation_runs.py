@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import wire
 from botocore.exceptions import ClientError
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableParallel
-from situation_stage import ANSWER, ROUTER, RULES, TOOLS, Stage, ask
+from native_bodies import native
+from situation_stage import ANSWER, EVERYWHERE, ROUTER, RULES, TOOLS, Stage, ask
 from wire import CLAUDE, NOVA, POINT, words
 
-from langchain_bedrock_cache import CachePolicy
+from langchain_bedrock_cache import CachePolicy, cached_client, warm
 
 LATENCY_SECONDS = 2.0
 
@@ -149,6 +151,66 @@ def too_long_for_nova(stage: Stage) -> None:
     """Put a point after more tokens than Nova caches."""
     text: Any = [{"type": "text", "text": words(25_000)}, POINT]
     stage.call([HumanMessage(text)], model=stage.model(NOVA, cache_policy=CachePolicy.off()))
+
+
+def unheard(
+    first: Sequence[BaseMessage], second: Sequence[BaseMessage], *, after: float = 1
+) -> Callable[[Stage], None]:
+    """Call twice, before and after the first handler of the process is made."""
+
+    def run(stage: Stage) -> None:
+        stage.dismiss_handler()
+        stage.call(first, is_heard=False)
+        stage.hire_handler()
+        stage.call(second, after=after)
+
+    return run
+
+
+def warmed(stage: Stage) -> None:
+    """Warm a system prompt up before the first handler is made, and come too late."""
+    stage.dismiss_handler()
+    warm(stage.model(), ask()[:1])
+    stage.hire_handler()
+    stage.call(ask(), after=400)
+
+
+def abandoned(
+    first: Sequence[BaseMessage], second: Sequence[BaseMessage], *, after: float = 1
+) -> Callable[[Stage], None]:
+    """Break a stream off after two pieces, and call again."""
+
+    def run(stage: Stage) -> None:
+        stream = stage.model().stream(first, {"callbacks": [stage.handler]})
+        next(stream)
+        next(stream)
+        stream.close()
+        stage.call(second, after=after)
+
+    return run
+
+
+def boto3_calls(
+    *systems: str, operation: str = "converse", after: float = 1
+) -> Callable[[Stage], None]:
+    """Call a client without LangChain, whose calls the handler records."""
+
+    def run(stage: Stage) -> None:
+        client = cached_client(
+            stage.emulator.client(),
+            policy=EVERYWHERE,
+            memory=stage.memory,
+            recorder=stage.handler,
+        )
+        for system in systems:
+            stage.clock.advance(after)
+            request = wire.ask(wire.user("What is rule 7 about?"), system=[{"text": system}])
+            if operation == "converse":
+                client.converse(**request)
+            else:
+                client.invoke_model(**native(request))
+
+    return run
 
 
 def by_default(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import warnings
@@ -86,12 +87,29 @@ class Stage:
             **kwargs,
         )
 
-    def call(self, messages: Sequence[BaseMessage], *, model: Any = None, after: float = 1) -> Any:
+    def dismiss_handler(self) -> None:
+        """Leave nobody to listen, as before an application makes its first handler."""
+        del self.handler
+        gc.collect()
+
+    def hire_handler(self) -> None:
+        """Make a handler anew."""
+        self.handler = CacheUsageCallbackHandler(clock=self.clock)
+
+    def call(
+        self,
+        messages: Sequence[BaseMessage],
+        *,
+        model: Any = None,
+        after: float = 1,
+        is_heard: bool = True,
+    ) -> Any:
         """Run a chain with a prompt and a model, some seconds after the last call."""
         self.clock.advance(after)
         prompt = ChatPromptTemplate([MessagesPlaceholder("messages")])
         chain = prompt | (model if model is not None else self.model())
-        return chain.invoke({"messages": messages}, {"callbacks": [self.handler]})
+        callbacks = [self.handler] if is_heard else []
+        return chain.invoke({"messages": messages}, {"callbacks": callbacks})
 
     def _answer(self, _request: Any) -> Reply:
         if self.meeting is not None:
