@@ -283,7 +283,7 @@ def test_calls_without_usage_do_not_cost_nothing(error: str | None) -> None:
     assert row.split()[-3:] == ["unknown"] * 3
     may_be_billed = error != "ThrottlingException"
     assert totals.unreported_calls == may_be_billed
-    assert ("1 of the calls reported no usage and are in no sum" in notes) == may_be_billed
+    assert ("1 of the calls reported no usage and is in no sum" in notes) == may_be_billed
 
 
 def test_an_answer_that_breaks_off_is_billed() -> None:
@@ -354,9 +354,9 @@ def test_the_table_of_several_groups() -> None:
         "a          1  10,000        0       300     100      97.1%  0.009000   0.045000    83.3%",
         "b          1       0   10,000       200      50       0.0%   unknown    unknown  unknown",
         "total      4  10,000   10,000       500     150      48.8%  0.009000   0.045000    83.3%",
-        "1 of the calls failed or were cut off",
-        "1 of the calls reported no usage and are in no sum",
-        "1 of the calls have no known price and are not in USD",
+        "1 of the calls failed or was cut off",
+        "1 of the calls reported no usage and is in no sum",
+        "1 of the calls has no known price and is not in USD",
     ]
 
 
