@@ -17,8 +17,8 @@ from langchain_bedrock_cache.report.tree import RunNode, run_tree
 
 _SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
 _MAX_SPANS = 1_440
-_MAX_RUNS = 100
-_MAX_CALLS_OF_A_RUN = 1_000
+_MAX_RUNS = 50
+_MAX_CALLS_OF_A_RUN = 200
 
 Grouping = Literal["model", "tag", "step", "run", "verdict"]
 
@@ -155,7 +155,7 @@ class ReportFacts:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data: totals, groups, minutes, runs, problems, speed, quota.
 
-        `tree` has at most 100 runs with 1,000 calls each: those with the most to mend.
+        `tree` has at most 50 runs with 200 calls each: those with the most to mend.
         """
         speed = self.speed
         tree = self.tree(most_runs=_MAX_RUNS, most_calls=_MAX_CALLS_OF_A_RUN)

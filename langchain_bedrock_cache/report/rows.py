@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from langchain_bedrock_cache.pricing import PriceMultipliers, price_multipliers, usd_text
+from langchain_bedrock_cache.pricing import price_multipliers, usd_text
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -146,8 +146,9 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
     is_known = bool(costs) or not records
     excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
     found = [record for record in records if record.diagnosis is not None]
-    wasted = [waste for record in found if (waste := wasted_usd(record)) is not None]
-    mendable = [worth for record in found if (worth := mendable_usd(record)) is not None]
+    worths = [worth_usd(record) for record in found]
+    wasted = [usd for usd, _ in worths if usd is not None]
+    mendable = [usd for _, usd in worths if usd is not None]
     return ReportRow(
         name=name,
         calls=len(records),
@@ -182,7 +183,7 @@ def wasted_usd(record: CallRecord) -> Decimal | None:
     Returns:
         USD; `None` if the call wasted nothing or its price is not known.
     """
-    return _usd_of_reading(record, record.diagnosis.wasted_tokens if record.diagnosis else 0)
+    return worth_usd(record)[0]
 
 
 def mendable_tokens(record: CallRecord) -> int:
@@ -201,34 +202,31 @@ def mendable_usd(record: CallRecord) -> Decimal | None:
     Returns:
         USD; `None` if the call could not have read more or its price is not known.
     """
-    tokens = mendable_tokens(record)
-    saved_usd = _usd_of_reading(record, tokens)
-    if saved_usd is None or record.diagnosis is None or not record.diagnosis.unwritten_tokens:
-        return saved_usd
-    unwritten = min(tokens, record.diagnosis.unwritten_tokens)
-    input_usd, ratios = _input_usd_per_token(record), _multipliers(record)
-    return saved_usd - unwritten * input_usd * (Decimal(str(ratios.write_5m)) - 1)
+    return worth_usd(record)[1]
 
 
-def _usd_of_reading(record: CallRecord, tokens: int) -> Decimal | None:
-    """Return what reading tokens would have saved that were written again, or plain input."""
-    usage, cost = record.usage, record.cost
-    if usage is None or cost is None or not tokens or not usage.input_tokens:
-        return None
-    input_usd = _input_usd_per_token(record)
-    rewritten = min(tokens, usage.cache_write_tokens)
-    written_usd = cost.cache_write_usd / usage.cache_write_tokens if rewritten else Decimal(0)
-    plain = min(tokens - rewritten, usage.uncached_input_tokens)
-    read_usd = input_usd * Decimal(str(_multipliers(record).read))
-    return rewritten * (written_usd - read_usd) + plain * (input_usd - read_usd)
+def worth_usd(record: CallRecord) -> tuple[Decimal | None, Decimal | None]:
+    """Return `wasted_usd` and `mendable_usd` of a call at once."""
+    usage, cost, found = record.usage, record.cost, record.diagnosis
+    mendable = mendable_tokens(record)
+    if usage is None or cost is None or found is None or not mendable:
+        return None, None
+    input_tokens, written = usage.input_tokens, usage.cache_write_tokens
+    if not input_tokens:
+        return None, None
+    input_usd = (cost.without_caching_usd - cost.output_usd) / input_tokens
+    ratios = price_multipliers(record.model_id or "", base_model=record.answered_by)
+    read_usd = input_usd * Decimal(str(ratios.read))
+    rewriting_usd = cost.cache_write_usd / written - read_usd if written else Decimal(0)
 
+    def saved(tokens: int) -> Decimal:
+        rewritten = min(tokens, written)
+        plain = min(tokens - rewritten, usage.uncached_input_tokens)
+        return rewritten * rewriting_usd + plain * (input_usd - read_usd)
 
-def _input_usd_per_token(record: CallRecord) -> Decimal:
-    usage, cost = record.usage, record.cost
-    if usage is None or cost is None or not usage.input_tokens:
-        return Decimal(0)
-    return (cost.without_caching_usd - cost.output_usd) / usage.input_tokens
-
-
-def _multipliers(record: CallRecord) -> PriceMultipliers:
-    return price_multipliers(record.model_id or "", base_model=record.answered_by)
+    wasted = saved(found.wasted_tokens) if found.wasted_tokens else None
+    if wasted is not None and mendable == found.wasted_tokens and not found.unwritten_tokens:
+        return wasted, wasted
+    unwritten = min(mendable, found.unwritten_tokens)
+    extra_usd = unwritten * input_usd * (Decimal(str(ratios.write_5m)) - 1) if unwritten else 0
+    return wasted, saved(mendable) - extra_usd

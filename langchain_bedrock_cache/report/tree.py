@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -100,9 +100,11 @@ def _node(
         else:
             nodes += [_leaf(call) for call in group]
     shown = sum(node.row.calls for node in nodes)
+    name = run.name or "run"
+    is_one = len(nodes) == 1 and shown == len(calls)
     return RunNode(
         run_id=run.run_id,
-        row=row_of(run.name or "run", calls),
+        row=replace(nodes[0].row, name=name) if is_one else row_of(name, calls),
         nodes=tuple(nodes),
         more_calls=len(calls) - shown,
     )
