@@ -86,7 +86,7 @@ def explain(
     span, minimum = trial.span(ruler), trial.minimum
     if found.diagnosis.verdict == "too_short":
         if span.may_reach(minimum):
-            found = trial.run(Ruler(chars_per_token=trial.cached_chars / minimum))
+            found = trial.run(Ruler(chars_per_token=max(1, trial.cached_chars) / minimum))
         else:
             said = str(span) if tokens is None or trial.is_inside else f"{span.about:,} tokens"
             detail = f"{said}, and this model caches from {minimum:,} on"

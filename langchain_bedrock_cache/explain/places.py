@@ -10,7 +10,7 @@ from langchain_bedrock_cache.diagnosis.facts import Destination
 from langchain_bedrock_cache.wrong_forms import api_of
 
 _APIS = ("Converse", "InvokeModel")
-# Wherever there is capacity: another geography than none.
+# Any Region there is: never known to be another one.
 _ANYWHERE = "global"
 
 
