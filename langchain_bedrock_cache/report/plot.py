@@ -54,7 +54,15 @@ def _draw_tokens(axes: Any, records: Sequence[CallRecord]) -> None:
         top = [a + b for a, b in zip(below, tokens, strict=True)]
         if len(used) <= _MAX_BARS:
             calls = range(1, len(used) + 1)
-            axes.bar(calls, tokens, bottom=below, color=color, edgecolor="white", label=label)
+            axes.bar(
+                calls,
+                tokens,
+                bottom=below,
+                color=color,
+                edgecolor="white",
+                linewidth=0.5,
+                label=label,
+            )
         else:
             edges = [n + 0.5 for n in range(len(used) + 1)]
             sides = ([*values, values[-1]] for values in (below, top))
