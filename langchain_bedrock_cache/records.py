@@ -38,14 +38,15 @@ class CallRecord:
     Holds no text of prompts or answers.
 
     Attributes:
-        run_id: LangChain's ID of the call.
+        run_id: LangChain's ID of the call; one of its own for a call that LangChain does not make.
         parent_run_id: The run that made the call; `None` if the model was called directly.
         root_run_id: The outermost run, such as one `chain.invoke`; the call itself if it has no
             parent.
         root_name: Name of the outermost run, if it has one.
         path: The runs around the call, the outermost one first, as far as their starts were seen;
             empty if the model was called directly.
-        step: Name of the call, of its graph node, or of the run that made it; the first known.
+        step: Name of the call, of its graph node, or of the run that made it; the first known. Of
+            calls that LangChain does not make, boto3's name of the method.
         tags: LangChain tags of the call, inherited ones included.
         model_id: Model ID as sent to Bedrock, or the nearest to it that the model tells.
         answered_by: The model that answered, where `model_id` does not name it: what is behind an

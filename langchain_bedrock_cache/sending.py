@@ -19,7 +19,7 @@ from langchain_bedrock_cache.refusals import refusal_of
 from langchain_bedrock_cache.regions import Route, Router, expected_price, is_transient
 from langchain_bedrock_cache.resent_headers import same_headers, watch_headers
 from langchain_bedrock_cache.sent_requests import sent_requests
-from langchain_bedrock_cache.settling import CallRecorder, Settlement, is_emulated
+from langchain_bedrock_cache.settling import CallRecorder, Settlement, emulator_of
 
 
 class Sender:
@@ -37,7 +37,7 @@ class Sender:
         self._planner = planner
         self._router = Router(routes, clock=planner.memory.clock)
         self._recorder = recorder
-        self._is_heard = recorder is not None or is_emulated(routes[0].client)
+        self._emulator = emulator_of(routes[0].client)
         for route in routes:
             watch_headers(route.client)
 
@@ -73,7 +73,9 @@ class Sender:
         """Return what tells of the end of a call that begins now; `None` if nobody listens."""
         requests = sent_requests()
         recorders = recorders_of_call(self._recorder)
-        if self._is_heard:
+        if self._emulator is not None:
+            default_diagnoser().turn_to(self._emulator)
+        if self._emulator is not None or self._recorder is not None:
             requests.listen(self)
         elif not recorders and not requests.is_heard:
             return None

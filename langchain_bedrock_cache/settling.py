@@ -21,7 +21,7 @@ from langchain_bedrock_cache.usage import CacheUsage, reported_write_tokens
 
 _logger = logging.getLogger(__name__)
 
-# An emulator answers it for its clients: whoever is called there is being tried out.
+# An emulator answers it for its clients.
 _EMULATED_EVENT = "emulated.bedrock-runtime"
 
 
@@ -225,14 +225,19 @@ def heard() -> Iterator[None]:
     del listener
 
 
-def is_emulated(client: Any) -> bool:
-    """Whether an emulator answers a client, so that every call is worth a verdict.
+def emulator_of(client: Any) -> object | None:
+    """Return the emulator that answers a client, so that every call is worth a verdict.
 
     Args:
         client: A boto3 client, or what stands in for one.
+
+    Returns:
+        `None` for clients of AWS.
     """
     emit = getattr(getattr(getattr(client, "meta", None), "events", None), "emit_until_response", 0)
-    return callable(emit) and emit(_EMULATED_EVENT)[1] is True
+    answer = emit(_EMULATED_EVENT) if callable(emit) else None
+    emulator: object | None = answer[1] if isinstance(answer, tuple) else None
+    return emulator
 
 
 def _latency_mode(answer: Mapping[str, Any]) -> str | None:

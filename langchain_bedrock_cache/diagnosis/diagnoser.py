@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -68,6 +69,7 @@ class Diagnoser:
         self.clock: Callable[[], float] | None = None
         self._requests = requests
         self._has_guesses = False
+        self._emulator: weakref.ref[object] | None = None
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._cached: OrderedDict[int, _Cached] = OrderedDict()
         self._judged: OrderedDict[int, Diagnosis | None] = OrderedDict()
@@ -77,6 +79,22 @@ class Diagnoser:
     def listen(self, listener: object) -> None:
         """Have requests noted as long as a listener lives."""
         self._requests.listen(listener)
+
+    def turn_to(self, emulator: object) -> None:
+        """Forget what calls left in the prompt cache of another emulator.
+
+        Args:
+            emulator: Answers the call that begins now.
+        """
+        if self._emulator is not None and self._emulator() is emulator:
+            return
+        with self._lock:
+            was_used = self._emulator is not None
+            self._emulator = weakref.ref(emulator)
+            if was_used:
+                self._requests.forget()
+                self._entries.clear()
+                self._cached.clear()
 
     def call_ended(
         self,

@@ -14,7 +14,7 @@ _SERVICE = "bedrock-runtime"
 _CONTROL_SERVICE = "bedrock"
 # Whoever needs the control plane that belongs to a runtime client asks with this event.
 _CONTROL_EVENT = f"control-client.{_SERVICE}"
-# And with this one, whether what is called there is only being tried out.
+# And with this one, which emulator answers a client, if any: each has a prompt cache of its own.
 _EMULATED_EVENT = f"emulated.{_SERVICE}"
 _HANDLER_ID = "langchain-bedrock-cache-emulator"
 
@@ -93,12 +93,8 @@ def redirect(client: Any, handler: Handler, *, account: str | None) -> Any:
     _register(client, f"before-send.{service}", send)
     if service == _SERVICE:
         _register(client, _CONTROL_EVENT, control_client)
-        _register(client, _EMULATED_EVENT, _yes)
+        _register(client, _EMULATED_EVENT, lambda **_kwargs: getattr(handler, "__self__", handler))
     return client
-
-
-def _yes(**_kwargs: Any) -> bool:
-    return True
 
 
 def _register(client: Any, event: str, handle: Callable[..., Any]) -> None:

@@ -82,6 +82,14 @@ class SentRequests:
         """Whether anybody listens."""
         return len(self._listeners) > 0
 
+    def forget(self) -> None:
+        """Forget all requests; their numbers are not used again."""
+        with self._lock:
+            self._requests.clear()
+            self._beginnings.clear()
+            self._tokens.clear()
+            self._blocks = 0
+
     def listen(self, listener: object) -> None:
         """Keep fingerprints as long as a listener lives; without any, `note` does nothing."""
         self._listeners.add(listener)

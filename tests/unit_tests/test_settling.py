@@ -24,7 +24,7 @@ from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.diagnosis import Diagnoser, default_diagnoser
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.sent_requests import sent_requests
-from langchain_bedrock_cache.settling import is_emulated
+from langchain_bedrock_cache.settling import emulator_of
 from langchain_bedrock_cache.testing import CacheHitBlock, assert_cache_hit, emulated_bedrock
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -51,7 +51,7 @@ def real_client(emulator: BedrockEmulator) -> Any:
     """Return a client that does not tell that an emulator answers it, as AWS's do not."""
     client = emulator.client()
     client.meta.events.unregister(_SIGN, unique_id=f"langchain-bedrock-cache-emulator/{_SIGN}")
-    assert not is_emulated(client)
+    assert emulator_of(client) is None
     return client
 
 
@@ -221,5 +221,16 @@ def test_a_call_is_judged_once() -> None:
 
 def test_clients_that_are_no_boto3_are_asked_nothing() -> None:
     """Whatever stands in for a client is not taken for an emulator's."""
-    assert not is_emulated(object())
-    assert not is_emulated(None)
+    assert emulator_of(object()) is None
+    assert emulator_of(None) is None
+
+
+@pytest.mark.usefixtures("alone")
+def test_each_emulator_has_a_prompt_cache_of_its_own() -> None:
+    """What one emulator was sent says nothing of what another one should have in its cache."""
+    first, second = BedrockEmulator(), BedrockEmulator()
+    with get_cache_usage_callback() as usage:
+        for emulator in (first, first, second, second):
+            cached_client(emulator.client(), memory=PrefixMemory()).converse(**LONG)
+    verdicts = [str(record.diagnosis) for record in usage.records]
+    assert verdicts == ["first write", "hit", "first write", "hit"]
