@@ -35,8 +35,8 @@ class Change:
         section: Where; `None` for model, Region, API and settings, which come before everything.
         message: Index in `messages`; -1 elsewhere.
         block: Index in its list, cache points not counted; -1 without a section.
-        offset_chars: Characters of the block before the difference, to within 8 (16 beyond 1,024,
-            64 beyond 4,096, 512 beyond 32,768); `None` if the whole block is another. In blocks
+        offset_chars: Characters of the block before the difference, to within 8 (64 beyond 4,096,
+            512 beyond 32,768); `None` if the whole block is another. In blocks
             other than text, counted in their JSON.
         detail: Names of models, Regions, APIs or settings; never prompt text.
     """

@@ -47,8 +47,7 @@ def test_the_first_difference_is_found(at: int, removed: int, added: str) -> Non
         assert change.place == "system[0]"
         assert change.offset_chars is not None
         # A guess moves the place on, to the date or number that it is about.
-        size = 8 if first < 1_024 else 16
-        assert first - size < change.offset_chars <= first + size
+        assert first - 8 < change.offset_chars <= first + 8
 
 
 @settings(max_examples=30, deadline=None)

@@ -15,10 +15,10 @@ from langchain_bedrock_cache.sent_requests.text_hashes import (
     without_spaces,
 )
 
-_TEXT = st.text(st.characters(exclude_characters="\0"), max_size=60)
+_TEXT = st.text(st.characters(exclude_characters="\0\ufffd"), max_size=60)
 
 
-@pytest.mark.parametrize("index", [0, 1, 127, 128, 129, 319, 320, 767, 768, 5_000])
+@pytest.mark.parametrize("index", [0, 1, 511, 512, 513, 959, 960, 961, 5_000])
 def test_pieces_follow_each_other(index: int) -> None:
     """A piece begins where the one before ends, also where they become longer."""
     start, end = piece_bounds(index)
@@ -53,7 +53,7 @@ def test_hashes_do_not_depend_on_the_length() -> None:
     """Two texts of different lengths have the same hashes as far as they are the same."""
     short, long = hash_text(words(3_000)).pieces, hash_text(words(20_000)).pieces
     assert len(short) < len(long)
-    assert common_pieces(short, long) >= len(short) // 8 - 1
+    assert common_pieces(short, long) >= len(short) // 4 - 1
 
 
 @given(st.text())
