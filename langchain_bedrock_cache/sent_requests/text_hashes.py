@@ -29,9 +29,8 @@ _CUTTERS = [(limit, Struct(f"{size * _CHAR_BYTES}s")) for limit, size in _COARSE
 _ENDS = tuple(32 << n for n in range(16))
 # What `str.split` takes for whitespace, as far as it is ASCII.
 _ASCII_SPACES = bytes(range(0x09, 0x0E)) + bytes(range(0x1C, 0x21))
-# Characters that take four bytes in UTF-16, and one that takes two.
+# Characters that take four bytes in UTF-16: emoji, and rare scripts.
 _WIDE = re.compile("[\U00010000-\U0010ffff]")
-_NOT_WIDE = "\ufffd"
 
 
 class TextHashes(NamedTuple):
@@ -126,8 +125,9 @@ def _hash_fine(data: bytes) -> bytes:
 
 
 def _two_bytes_each(text: str) -> bytes:
-    """Return a text with two bytes per character; those that take four are all the same then."""
+    """Return a text with two bytes per character: of those that take four, the lower two."""
     data = text.encode("utf-16-le", "surrogatepass")
     if len(data) == len(text) * _CHAR_BYTES:
         return data
-    return _WIDE.sub(_NOT_WIDE, text).encode("utf-16-le", "surrogatepass")
+    narrow = _WIDE.sub(lambda found: chr(ord(found[0]) & 0xFFFF), text)
+    return narrow.encode("utf-16-le", "surrogatepass")

@@ -15,7 +15,10 @@ from langchain_bedrock_cache.sent_requests.text_hashes import (
     without_spaces,
 )
 
-_TEXT = st.text(st.characters(exclude_characters="\0\ufffd"), max_size=60)
+_TEXT = st.text(
+    st.characters(max_codepoint=0xFFFF, exclude_characters="\0") | st.sampled_from("🚢🏝😀𝕏"),
+    max_size=60,
+)
 
 
 @pytest.mark.parametrize("index", [0, 1, 511, 512, 513, 959, 960, 961, 5_000])
