@@ -16,7 +16,7 @@ from langchain_bedrock_cache.sent_requests.text_hashes import (
 )
 
 _TEXT = st.text(
-    st.characters(max_codepoint=0xFFFF, exclude_characters="\0") | st.sampled_from("🚢🏝😀𝕏"),
+    st.characters(max_codepoint=0xFFFF, exclude_characters="\0") | st.sampled_from("🚢🏝😀🂡"),
     max_size=60,
 )
 
