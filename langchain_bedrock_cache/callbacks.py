@@ -111,8 +111,7 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         self._records: deque[CallRecord] = deque(maxlen=max_records)
         self._totals = RunTotals()
         self._not_summed: list[CallRecord] = []
-        self._diagnoser = default_diagnoser()
-        self._diagnoser.listen(self)
+        default_diagnoser().listen(self)
 
     @property
     def records(self) -> Sequence[CallRecord]:
@@ -318,10 +317,11 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
     ) -> Diagnosis | None:
-        said = self._diagnoser.said_of(reading.request)
+        diagnoser = default_diagnoser()
+        said = diagnoser.said_of(reading.request)
         if said is not None:  # the client has told how the call ended
             return said
-        return self._diagnoser.call_ended(
+        return diagnoser.call_ended(
             reading.request,
             usage=reading.usage,
             plan=reading.plan,

@@ -149,7 +149,7 @@ class Settlement:
             return
         self._is_over = True
         try:
-            if counts is None and usage:
+            if counts is None and usage and isinstance(usage, Mapping):
                 counts = CacheUsage.from_converse(usage)
             failure = type(error).__name__ if error is not None and counts is None else None
             ended = self._judged(call, plan, counts, failure, chars_per_token)
@@ -209,7 +209,10 @@ class Settlement:
             ),
         )
         for recorder in self._recorders:
-            recorder.record_call(ended)
+            try:
+                recorder.record_call(ended)
+            except Exception:  # nor are others left without it
+                _logger.exception("A recorder failed; the call is missing from its records.")
 
 
 class _Listener:

@@ -125,10 +125,12 @@ def _forget_learned() -> None:
     """Let models and handlers made from now on begin without what others saw."""
     default_memory.cache_clear()
     default_diagnoser.cache_clear()
-    count = sent_requests()._count  # noqa: SLF001 - ours
+    before = sent_requests()
     sent_requests.cache_clear()
-    # Numbers go on: a handler made before must not take one of these requests for one of its own.
-    sent_requests()._count = count  # noqa: SLF001 - ours
+    # Numbers go on: a record made before must not take one of these requests for its own. And who
+    # listened goes on listening.
+    sent_requests()._count = before._count  # noqa: SLF001 - ours
+    sent_requests()._listeners = before._listeners  # noqa: SLF001 - ours
     runnables = sys.modules.get("langchain_bedrock_cache.runnables.transformer")
     if runnables is not None:  # only then is there a memory of transformers
         runnables._planner_of.cache_clear()  # noqa: SLF001 - ours

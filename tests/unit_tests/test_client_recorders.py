@@ -146,12 +146,14 @@ def test_a_recorder_that_fails_costs_no_call(
 ) -> None:
     """Answers, streams and errors are those of the call; what was wrong is logged."""
     client = client_of(stage, recorder=_Broken())
-    assert client.converse(**LONG)["usage"]
-    assert list(client.converse_stream(**LONG)["stream"])
-    stage.emulator.fail_next("ThrottlingException")
-    with pytest.raises(ClientError, match="Throttling"):
-        client.converse(**LONG)
-    assert "cannot be judged" in caplog.text
+    with get_cache_usage_callback() as usage:
+        assert client.converse(**LONG)["usage"]
+        assert list(client.converse_stream(**LONG)["stream"])
+        stage.emulator.fail_next("ThrottlingException")
+        with pytest.raises(ClientError, match="Throttling"):
+            client.converse(**LONG)
+    assert caplog.text.count("A recorder failed") == 3
+    assert len(usage.records) == 3
 
 
 def test_sinks_get_the_calls_of_a_client(emulator: BedrockEmulator) -> None:

@@ -14,6 +14,7 @@ from situation_stage import ask as messages
 from wire import CLAUDE, ask, text, user
 
 from langchain_bedrock_cache import (
+    CacheUsageCallbackHandler,
     ChatBedrockCached,
     PrefixMemory,
     cached_client,
@@ -30,6 +31,8 @@ from langchain_bedrock_cache.usage import CacheUsage
 
 PROMPT = ChatPromptTemplate([("system", RULES), ("human", "{q}")])
 LONG = ask(user("What is rule 7 about?"), system=[text(2_000)])
+# Of a call: when it begins, and when it is sent.
+_CLOCK_READINGS = 2
 _SIGN = "emulated.bedrock-runtime"
 
 
@@ -184,6 +187,54 @@ def test_nested_kits_keep_their_clocks() -> None:
         with pytest.raises(AssertionError, match="expired"), assert_cache_hit():
             model.invoke(messages())
     assert default_diagnoser().clock is None
+
+
+def test_a_handler_of_the_application_goes_on_through_blocks() -> None:
+    """One that was made before has verdicts inside, and after, as if there had been no block."""
+    handler = CacheUsageCallbackHandler()
+    model = ChatBedrockCached(model_id=CLAUDE, region_name="us-east-1")
+    for _ in range(2):
+        with emulated_bedrock():
+            model.invoke(messages(), {"callbacks": [handler]})
+    emulator = BedrockEmulator()
+    client = emulator.client()
+    after = ChatBedrockCached(model_id=CLAUDE, client=client, bedrock_client=client)
+    after.invoke(messages(), {"callbacks": [handler]})
+    assert [str(record.diagnosis) for record in handler.records] == ["first write"] * 3
+
+
+def test_usage_that_cannot_be_read_costs_no_call(emulator: BedrockEmulator) -> None:
+    """An answer that reports nonsense is handed on, and recorded as one that reported nothing."""
+    plain = emulator.client()
+    plain.meta.events.register("after-call.bedrock-runtime.Converse", _spoil)
+    client = cached_client(plain, memory=PrefixMemory())
+    with get_cache_usage_callback() as usage:
+        assert client.converse(**LONG)["usage"] == [1]
+    assert str(usage.records[0].diagnosis).startswith("unreported")
+    assert usage.records[0].usage is None
+
+
+def test_a_verdict_that_fails_costs_no_call(
+    emulator: BedrockEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong in judging a call is logged, and the answer handed on."""
+
+    def broken_clock() -> float:
+        times.append(None)
+        if len(times) > _CLOCK_READINGS:
+            raise OSError
+        return 1.0
+
+    times: list[None] = []
+    with emulated_bedrock() as bedrock:
+        client = cached_client(bedrock.client(), memory=bedrock.memory())
+        default_diagnoser().clock = broken_clock
+        assert client.converse(**LONG)["usage"]
+    assert "cannot be judged" in caplog.text
+
+
+def _spoil(parsed: dict[str, Any], **_kwargs: Any) -> None:
+    parsed["usage"] = [1]
 
 
 def test_the_kit_judges_boto3() -> None:
