@@ -149,7 +149,9 @@ class Settlement:
             return
         self._is_over = True
         try:
-            if counts is None and usage and isinstance(usage, Mapping):
+            if not isinstance(usage, Mapping):  # whatever it is, it reports nothing
+                usage = counts = None
+            elif counts is None and usage:
                 counts = CacheUsage.from_converse(usage)
             failure = type(error).__name__ if error is not None and counts is None else None
             ended = self._judged(call, plan, counts, failure, chars_per_token)
