@@ -119,6 +119,8 @@ def listed_rates(
     """
     version = _price_list().timestamp
     tiers = _listed_tiers(model_id, base_model, service_tier, _today(), version)
+    if isinstance(tiers, str):
+        raise PriceNotFoundError(tiers)
     # A tier prices the whole call, not only the tokens beyond its start.
     return next(tier.rates for tier in reversed(tiers) if input_tokens > tier.start)
 
@@ -130,35 +132,41 @@ def _listed_tiers(
     service_tier: str | None,
     today: int,
     _list_version: datetime,
-) -> tuple[_Tier, ...]:
-    """Search the lists, once per model, service tier, day and version of genai-prices' list."""
+) -> tuple[_Tier, ...] | str:
+    """Search the lists, once per model, service tier, day and version of genai-prices' list.
+
+    Returns:
+        The tiers; why there are none, which takes as long to find out.
+    """
     if why := parse_address(model_id).billed_otherwise:
-        msg = f"No price per token is known for {model_id!r}: {why}. Pass rates=Rates(...)."
-        raise PriceNotFoundError(msg)
+        return f"No price per token is known for {model_id!r}: {why}. Pass rates=Rates(...)."
     factor = _tier_factor(model_id, base_model, service_tier)
+    if factor is None:
+        base = _base_of(model_id, base_model) or model_id
+        return (
+            f"No price is known for service tier {service_tier!r} of {base!r}. "
+            "Pass rates=Rates(...)."
+        )
     tiers = _find_tiers(model_id, base_model, today)
     if not tiers:
         also = f" or {base_model!r}" if base_model else ""
-        msg = (
+        return (
             f"No price is known for {model_id!r}{also}. "
             "Pass rates=Rates(...), or base_model=... if the ID does not name its model."
         )
-        raise PriceNotFoundError(msg)
     return tiers if factor == 1 else tuple(_Tier(t.start, t.rates.times(factor)) for t in tiers)
 
 
-def _tier_factor(model_id: str, base_model: str | None, tier: str | None) -> Decimal:
+def _base_of(model_id: str, base_model: str | None) -> str:
+    return base_model_id(model_id) or base_model_id(base_model or "") or ""
+
+
+def _tier_factor(model_id: str, base_model: str | None, tier: str | None) -> Decimal | None:
+    """Return what a service tier costs on the standard tier's price; `None` if nobody knows."""
     if tier in (None, "default"):
         return Decimal(1)
-    base = base_model_id(model_id) or base_model_id(base_model or "") or ""
-    factor = _tier_list().get(_VERSION_SUFFIX.sub("", base), {}).get(tier)
-    if factor is None:
-        msg = (
-            f"No price is known for service tier {tier!r} of {base or model_id!r}. "
-            "Pass rates=Rates(...)."
-        )
-        raise PriceNotFoundError(msg)
-    return factor
+    name = _VERSION_SUFFIX.sub("", _base_of(model_id, base_model))
+    return _tier_list().get(name, {}).get(tier)
 
 
 class _Tier(NamedTuple):
