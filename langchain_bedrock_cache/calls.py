@@ -111,7 +111,10 @@ class PreparedCall:
 
     def _note(self) -> int | None:
         """Have the request remembered, to tell later ones from it; return its number."""
-        return sent_requests().note(
+        requests = sent_requests()
+        if not requests.is_heard:
+            return None
+        return requests.note(
             self.request,
             prefix=self.commitment.prefix if self.commitment else None,
             profile=self.profile,

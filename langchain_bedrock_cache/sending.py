@@ -73,12 +73,12 @@ class Sender:
         """Return what tells of the end of a call that begins now; `None` if nobody listens."""
         requests = sent_requests()
         recorders = recorders_of_call(self._recorder)
-        if self._emulator is not None:
-            default_diagnoser().turn_to(self._emulator)
         if self._emulator is not None or self._recorder is not None:
             requests.listen(self)
         elif not recorders and not requests.is_heard:
             return None
+        if self._emulator is not None:
+            default_diagnoser().turn_to(self._emulator)
         clock = default_diagnoser().clock or self._planner.memory.clock
         return Settlement(operation, clock, recorders)
 
