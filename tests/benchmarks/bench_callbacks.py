@@ -128,7 +128,7 @@ def _sum_of_a_call() -> None:
             usage = {"inputTokens": 5, "outputTokens": 60, "cacheReadInputTokens": cached}
             usage["cacheWriteInputTokens"] = size - cached
             call = PreparedCall(request=request, original=request, plan=CachePlan())
-            plan = {"points": [], "skipped": [], "refused": None, "request": noted}
+            plan: dict[str, Any] = {"points": [], "skipped": [], "refused": None, "request": noted}
             counts = CacheUsage.from_converse(usage)  # the planner's, which learns from them
             start = time.thread_time_ns()
             settlement = Settlement("converse", time.time, ())

@@ -90,4 +90,4 @@ def test_an_unknown_price_prints_as_unknown(emulator: BedrockEmulator) -> None:
     assert handler.records[0].cost is None
     assert handler.total_cost is None
     assert "unknown" in str(handler)
-    assert "1 of the calls have no known price" in str(handler)
+    assert "1 of the calls has no known price" in str(handler)

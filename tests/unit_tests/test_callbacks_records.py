@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
-from langchain_bedrock_cache import callbacks
 from langchain_bedrock_cache.call_readings import ModelNames, names_at_start, read_result
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
+from langchain_bedrock_cache.callbacks import handler as handler_module
 from langchain_bedrock_cache.pricing import CostBreakdown, price_of
 from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
 from langchain_bedrock_cache.usage import CacheUsage
@@ -137,7 +137,7 @@ def test_records_are_bounded_and_totals_go_on() -> None:
 
 def test_open_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that never end do not pile up; one that was forgotten is still recorded at its end."""
-    monkeypatch.setattr(callbacks, "_MAX_OPEN_RUNS", 3)
+    monkeypatch.setattr(handler_module, "_MAX_OPEN_RUNS", 3)
     handler = CacheUsageCallbackHandler()
     first = uuid4()
     for run_id in (first, *(uuid4() for _ in range(9))):

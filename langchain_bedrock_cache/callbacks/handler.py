@@ -6,21 +6,17 @@ also records what the planner did.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from langchain_core.outputs import LLMResult
-from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import override
 
-from langchain_bedrock_cache.call_context import CallNotes, notes_of_run, recording
+from langchain_bedrock_cache.call_context import CallNotes, notes_of_run
 from langchain_bedrock_cache.call_readings import (
     CallReading,
     ModelNames,
@@ -31,23 +27,20 @@ from langchain_bedrock_cache.call_readings import (
     read_result,
     with_metadata,
 )
-from langchain_bedrock_cache.checks import check_callable, check_choice, check_number
+from langchain_bedrock_cache.callbacks.recorded_calls import RecordedCalls
+from langchain_bedrock_cache.checks import check_callable
 from langchain_bedrock_cache.client_records import record_of
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
-from langchain_bedrock_cache.records import CallRecord, RunTotals, format_totals, totals_by
-from langchain_bedrock_cache.report import CacheReport
+from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
 from langchain_bedrock_cache.settling import EndedCall
-from langchain_bedrock_cache.sinks import CallSink, Sinks
-from langchain_bedrock_cache.usage import CacheUsage
+from langchain_bedrock_cache.sinks import CallSink
 
 _MAX_OPEN_RUNS = 10_000
 # Calls that failed lately: a second error of one of these comes at once, or not at all.
 _MAX_FAILED = 256
-# Calls that are added to the totals at once, if nobody asks for them before.
-_SUMMED_AT_ONCE = 64
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +61,7 @@ class _OpenCall:
     notes: CallNotes = field(default_factory=CallNotes)
 
 
-class CacheUsageCallbackHandler(RunTreeCallbackHandler):
+class CacheUsageCallbackHandler(RecordedCalls, RunTreeCallbackHandler):
     """Record tokens, cost and cache plan of every model call; never fails a call.
 
     Pass it in `config={"callbacks": [handler]}` of a chain or an agent (calls are then grouped by
@@ -100,91 +93,14 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         sinks: Iterable[CallSink] = (),
     ) -> None:
         check_rates(rates, by_model=True)
-        check_number("max_records", max_records, least=0, is_whole=True)
         check_callable("clock", clock, what="a function that returns seconds")
-        super().__init__(max_runs=_MAX_OPEN_RUNS)
-        self._sinks = Sinks(sinks)
+        RecordedCalls.__init__(self, max_records=max_records, sinks=sinks)
+        RunTreeCallbackHandler.__init__(self, max_runs=_MAX_OPEN_RUNS)
         self._rates = rates
         self._clock = clock
         self._calls: dict[UUID, _OpenCall] = {}
         self._failed: deque[UUID] = deque(maxlen=_MAX_FAILED)
-        self._records: deque[CallRecord] = deque(maxlen=max_records)
-        self._totals = RunTotals()
-        self._not_summed: list[CallRecord] = []
         default_diagnoser().listen(self)
-
-    @property
-    def records(self) -> Sequence[CallRecord]:
-        """The latest `max_records` calls, in the order in which they ended."""
-        with self._lock:
-            return tuple(self._records)
-
-    @property
-    def totals(self) -> RunTotals:
-        """Counts, tokens and cost of all calls, those no longer in `records` included."""
-        with self._lock:
-            self._sum_up()
-            return self._totals
-
-    @property
-    def total(self) -> CacheUsage:
-        """Tokens of all calls."""
-        return self.totals.usage
-
-    @property
-    def total_cost(self) -> CostBreakdown | None:
-        """Cost of all calls with a known price; `None`, not zero, if no call has one."""
-        return self.totals.cost
-
-    def by_root_run(self) -> dict[UUID, RunTotals]:
-        """Return totals by outermost run (one `chain.invoke`, say) of the calls in `records`."""
-        return totals_by(self.records, lambda record: [record.root_run_id])
-
-    def by_model(self) -> dict[str, RunTotals]:
-        """Return totals by model ID of the calls in `records`; "unknown" if a call has none.
-
-        The calls of a prompt router are told apart by what it chose.
-        """
-        return totals_by(self.records, lambda record: [record.model_name])
-
-    def by_tag(self) -> dict[str, RunTotals]:
-        """Return totals by tag of the calls in `records`; a call counts under each of its tags.
-
-        LangChain's own tags, such as `seq:step:2`, are among them.
-        """
-        return totals_by(self.records, lambda record: dict.fromkeys(record.tags))
-
-    def report(self) -> CacheReport:
-        """Return a report of the calls in `records`: to print, show in a notebook, save or plot."""
-        return CacheReport(self.records)
-
-    def summary(self, *, by: Literal["model", "tag", "run"] = "model") -> str:
-        """Return a table of what the prompt cache did.
-
-        Args:
-            by: What a row is. The last row is the total of all calls.
-
-        Returns:
-            Lines of text: calls, tokens, hit ratio, cost in USD and what caching saved. If there
-            were more calls than `max_records`, rows are of the latest and the total is of all.
-
-        Raises:
-            CachePolicyError: If `by` is none of these.
-        """
-        check_choice("by", by, ("model", "tag", "run"))
-        if by == "run":
-            runs = self.by_root_run().items()
-            groups = {f"{run.name or 'run'} {str(run_id)[-12:]}": run for run_id, run in runs}
-        else:
-            groups = self.by_tag() if by == "tag" else self.by_model()
-        table = format_totals(groups, self.totals)
-        dropped = max(0, self.totals.calls - len(self.records))
-        are = "is" if dropped == 1 else "are"
-        return f"{table}\n{dropped:,} of the calls {are} in the total only" if dropped else table
-
-    @override
-    def __repr__(self) -> str:
-        return self.summary()
 
     @override
     def on_chat_model_start(
@@ -302,18 +218,6 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
         """Record a call of a `cached_client` that LangChain does not tell of; see there."""
         self._keep([record_of(call, ended_at=self._clock(), price=self._price)])
 
-    def _keep(self, records: Sequence[CallRecord]) -> None:
-        with self._lock:
-            self._records.extend(records)
-            self._not_summed += records
-            if len(self._not_summed) >= _SUMMED_AT_ONCE:
-                self._sum_up()
-        self._sinks.send(records)
-
-    def _sum_up(self) -> None:
-        self._totals = self._totals.plus(*self._not_summed)
-        self._not_summed.clear()
-
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
     ) -> Diagnosis | None:
@@ -351,57 +255,3 @@ class CacheUsageCallbackHandler(RunTreeCallbackHandler):
 
 def _seconds(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else max(0.0, end - start)
-
-
-# One variable per nesting depth, registered once and then reused: LangChain never forgets a
-# registered variable, so one per `with` block would make every later call a little slower.
-_variables: list[ContextVar[CacheUsageCallbackHandler | None]] = []
-_variables_lock = threading.Lock()
-
-
-def _free_variable() -> ContextVar[CacheUsageCallbackHandler | None]:
-    with _variables_lock:
-        for variable in _variables:
-            if variable.get() is None:
-                return variable
-        name = f"cache_usage_callback_{len(_variables)}"
-        new: ContextVar[CacheUsageCallbackHandler | None] = ContextVar(name, default=None)
-        register_configure_hook(new, inheritable=True)
-        _variables.append(new)
-        return new
-
-
-@contextmanager
-def get_cache_usage_callback(
-    *,
-    rates: Rates | Mapping[str, Rates] | None = None,
-    max_records: int = 10_000,
-    clock: Callable[[], float] = time.time,
-    sinks: Iterable[CallSink] = (),
-) -> Iterator[CacheUsageCallbackHandler]:
-    """Record every model call made inside a `with` block, without passing a callback around.
-
-    LangChain's calls, and those that other code makes of a `cached_client` in the same thread or
-    task. Blocks may be nested: a call counts in each of the blocks that it is made in, and goes to
-    the sinks of each. Give a sink to one of them: a file that two sinks write to has each call
-    twice.
-
-    Args:
-        rates: Your own prices, for all models or by model ID; list prices otherwise.
-        max_records: How many calls are kept as records; totals go on counting beyond.
-        clock: Returns seconds since the epoch.
-        sinks: Each is called with the record of each finished call.
-
-    Yields:
-        The handler, which may be read inside the block and after it.
-    """
-    handler = CacheUsageCallbackHandler(
-        rates=rates, max_records=max_records, clock=clock, sinks=sinks
-    )
-    variable = _free_variable()
-    token = variable.set(handler)
-    try:
-        with recording(handler):
-            yield handler
-    finally:
-        variable.reset(token)
