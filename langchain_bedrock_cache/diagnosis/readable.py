@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from langchain_bedrock_cache.diagnosis.verdicts import Diagnosis, Verdict
+from langchain_bedrock_cache.diagnosis.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.profiles import TTL_SECONDS
 from langchain_bedrock_cache.sent_requests import SentRequest
 from langchain_bedrock_cache.sent_requests.alike import is_version_of

@@ -188,7 +188,7 @@ def test_memory_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
     """Old requests are forgotten, with all that leads to them."""
     monkeypatch.setattr("langchain_bedrock_cache.sent_requests.recent._MAX_REQUESTS", 5)
     monkeypatch.setattr("langchain_bedrock_cache.diagnosis.diagnoser._MAX_CALLS", 5)
-    monkeypatch.setattr("langchain_bedrock_cache.diagnosis.diagnoser._MAX_ENTRIES", 6)
+    monkeypatch.setattr("langchain_bedrock_cache.diagnosis.entries._MAX_ENTRIES", 6)
     for n in range(20):
         stage.call(ask(f"What about rule number {n}?"))
     requests, diagnoser = sent_requests(), default_diagnoser()

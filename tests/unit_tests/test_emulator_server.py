@@ -257,9 +257,11 @@ def test_command_writes_to_standard_output(capsys: pytest.CaptureFixture[str]) -
 
 def test_command_stops_at_ctrl_c() -> None:
     """An interrupt ends the process cleanly, without a traceback."""
+    # What a shell starts in the background, these tests perhaps, does not hear interrupts.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = "from langchain_bedrock_cache.emulator.cli import run; raise SystemExit(run(port=0))"
     process = subprocess.Popen(  # noqa: S603 - our own code in our own interpreter
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"{listen}; {code}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -66,7 +66,7 @@ def test_what_is_known_stays_known(emulator: BedrockEmulator) -> None:
 def test_writes_that_do_not_add_up_are_said() -> None:
     """A line counts the calls and the tokens; text, HTML, JSON and table have them."""
     report = CacheReport([replace(CALL, reported_write_tokens=2000), CALL])
-    line = "1 call reported 1,000 more written tokens than add up with their totals"
+    line = "1 call reported 1,000 more written tokens than add up with its total"
     assert line in str(report)
     assert line in report._repr_html_()
     assert "2 calls reported 2,000 more" in str(CacheReport([report.records[0]] * 2))
