@@ -41,7 +41,8 @@ class Problem:
 
     Attributes:
         verdict: Of these calls.
-        place: Where their requests changed; empty if they did not.
+        place: Where their requests changed; empty if they did not, `messages` if at several places
+            there.
         offset_chars: Characters of the block before the change, the fewest of these calls; `None`
             if the whole block is another, or nothing changed.
         what: What changed, or what else is known, in words.
@@ -80,13 +81,14 @@ def find_problems(records: Iterable[CallRecord]) -> list[Problem]:
         records: The calls. One that changed in several places counts at the first of them.
 
     Returns:
-        A problem per verdict, place and cause of which any call could have read more.
+        A problem per verdict, place and cause of which any call could have read more. Places in
+        messages move on with each turn: all of them are one.
     """
     groups: dict[tuple[Verdict, str, str], list[CallRecord]] = {}
     for record in records:
         found = record.diagnosis
         if found is not None and found.verdict != "hit":
-            groups.setdefault((found.verdict, found.place, _what(found)), []).append(record)
+            groups.setdefault((found.verdict, _where(found), _what(found)), []).append(record)
     problems = [
         _problem(what, calls)
         for (_, _, what), calls in groups.items()
@@ -98,15 +100,21 @@ def find_problems(records: Iterable[CallRecord]) -> list[Problem]:
 def _problem(what: str, calls: list[CallRecord]) -> Problem:
     found = [call.diagnosis for call in calls if call.diagnosis is not None]
     changes = [one.change for one in found if one.change is not None]
+    places = {one.place for one in found}
     offsets = [change.offset_chars for change in changes if change.offset_chars is not None]
     return Problem(
         verdict=found[0].verdict,
-        place=found[0].place,
+        place=places.pop() if len(places) == 1 else _where(found[0]),
         offset_chars=min(offsets, default=None),
         what=what,
         remedy=_remedy(found[0]),
         row=row_of(found[0].verdict, calls),
     )
+
+
+def _where(found: Diagnosis) -> str:
+    in_messages = found.change is not None and found.change.section == "messages"
+    return "messages" if in_messages else found.place
 
 
 def _what(found: Diagnosis) -> str:

@@ -50,22 +50,21 @@ def message_change(
             kind = "history_trimmed"
         is_missing = kind in ("media", "block_removed") and now.content in shared
         return change_at(old if is_missing else new, start, kind, old, request)
-    if _are_versions(before, now, goes_on=len(new) > len(old)):
-        return change_at(new, start, text_kind(before, now), old, request)
-    if len(new) > len(old) and _is_part_of(old, new, start):
-        return change_at(new, start, "not_kept", old, request)
-    return None
+    known = _known_kind(old, new, start)
+    return change_at(new, start, known, old, request) if known else None
 
 
-def _are_versions(before: Block, now: Block, *, goes_on: bool) -> bool:
-    """Whether two blocks at the same place are versions of one, and not two questions.
-
-    What was sent last and is history now is still the same message.
-    """
-    if not is_version_of(before, now):
-        return False
+def _known_kind(old: Fingerprint, new: Fingerprint, start: int) -> ChangeKind | None:
+    """Say what became of a block if it is known again; `None` if it is just another one."""
+    before, now = old.blocks[start], new.blocks[start]
+    # What was sent last and is history now is still the same message, and not another question.
+    goes_on = len(new) > len(old)
     is_sure = now.kind in MEDIA or max(before.chars, now.chars) >= _LONG_TEXT_CHARS
-    return is_sure or (goes_on and (now.kind in _TOOL_CALLS or ends_alike(before, now)))
+    if is_version_of(before, now) and (is_sure or (goes_on and now.kind in _TOOL_CALLS)):
+        return text_kind(before, now)
+    if goes_on and (ends_alike(before, now) or _is_part_of(old, new, start)):
+        return "not_kept"
+    return None
 
 
 def _is_part_of(old: Fingerprint, new: Fingerprint, start: int) -> bool:

@@ -106,7 +106,7 @@ LOST_BEGINNINGS: dict[str, Situation] = {
     ),
     "a time in each question, not kept": Situation(
         run=_time_in_each_question,
-        verdict="prefix_changed", kind="text", place="messages[2][0]", offset=0,
+        verdict="hit",
     ),
     "the last step of an agent without its tools": Situation(
         run=_last_step_without_tools,
