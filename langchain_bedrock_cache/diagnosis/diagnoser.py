@@ -13,7 +13,7 @@ from langchain_bedrock_cache.diagnosis.diagnosis import Diagnosis
 from langchain_bedrock_cache.diagnosis.entries import NOTHING, Cached, CacheEntries, branch_of
 from langchain_bedrock_cache.diagnosis.facts import NOT_KNOWN, CallFacts, Destination
 from langchain_bedrock_cache.diagnosis.guessed import lapsed_entries, usage_of_unread, weighed
-from langchain_bedrock_cache.diagnosis.readable import MENDABLE, IfMended
+from langchain_bedrock_cache.diagnosis.readable import MENDABLE, IfMended, kept_tokens
 from langchain_bedrock_cache.diagnosis.verdicts import diagnose
 from langchain_bedrock_cache.memory import Commitment
 from langchain_bedrock_cache.sent_requests import SentRequest, SentRequests, sent_requests
@@ -141,7 +141,7 @@ class Diagnoser:
             print=taken,
             plan=plan,
             change=sent.change if sent else None,
-            earlier_tokens=earlier.tokens,
+            earlier_tokens=self._still_there(sent, earlier, usage) if sent else 0,
             earlier_sent_to=earlier.sent_to,
             entry=self._entries.longest(taken) if taken else None,
             branch=branch_of(sent, earlier) if sent and earlier.points else None,
@@ -229,6 +229,19 @@ class Diagnoser:
             cached_tokens=earlier.tokens,
             gap_seconds=started_at - earlier.used_at,
         )
+
+    def _still_there(self, sent: SentRequest, earlier: Cached, usage: CacheUsage | None) -> int:
+        """Return how much of what an earlier call had cached a changed request could have read.
+
+        What is no longer there, such as passages of another question, nobody could have read.
+        """
+        before = self._requests.get(sent.earlier)
+        if sent.change is None or before is None or usage is None:
+            return 0
+        kept = kept_tokens(
+            before.print, sent.print, start=sent.shared, input_tokens=usage.input_tokens
+        )
+        return min(earlier.tokens, kept)
 
     def _had_points(self, sent: SentRequest | None) -> bool:
         before = self._requests.get(sent.earlier) if sent else None

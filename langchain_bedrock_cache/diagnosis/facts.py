@@ -76,7 +76,7 @@ class CallFacts(NamedTuple):
         print: The request as hashes; `None` if it was not seen on the wire.
         plan: What the planner reported, with `skipped` and `refused`.
         change: Where the request differs from the nearest earlier one.
-        earlier_tokens: What that one had read and written.
+        earlier_tokens: What that one had read and written, and is in this one still.
         entry: The longest entry that earlier calls left in this request's prefix.
         branch: What the nearest earlier request cached of their common beginning, if that is more.
         started_at: When the call was made, in seconds.

@@ -23,7 +23,7 @@ MENDABLE: frozenset[Verdict] = frozenset(("prefix_changed", "no_points", "too_sh
 _MAX_CALLS = 4_096
 # An estimate from characters is not exact to the token.
 _ALMOST = 0.98
-# In messages, short texts that look alike are different questions.
+# From here on it is no accident if texts of two conversations look alike.
 _LONG_TEXT_CHARS = 1_000
 
 
@@ -104,10 +104,26 @@ def readable_tokens(
     ttls = [TTL_SECONDS[ttl] for _, ttl in (*earlier.points, *taken.points)]
     if gap_seconds >= max(ttls, default=TTL_SECONDS["5m"]):
         return 0
-    tokens = round(input_tokens * _shared_chars(earlier, taken, start) / max(1, chars[-1]))
-    if tokens < profile.min_tokens_per_cache_point:
-        return 0
+    tokens = kept_tokens(earlier, taken, start=start, input_tokens=input_tokens)
     return min(tokens, profile.max_cacheable_tokens or tokens)
+
+
+def kept_tokens(earlier: Fingerprint, taken: Fingerprint, *, start: int, input_tokens: int) -> int:
+    """Estimate how many tokens of an earlier request are in a request still, at whatever place.
+
+    Args:
+        earlier: The nearest earlier request.
+        taken: The request.
+        start: Blocks at the beginning that both have.
+        input_tokens: Of the request, cached ones included.
+
+    Returns:
+        Tokens; 0 if they are fewer than the model caches.
+    """
+    shared, chars = _shared_chars(earlier, taken, start), taken.prefix.chars
+    tokens = round(input_tokens * shared / max(1, chars[-1] if chars else 0))
+    least = taken.profile.min_tokens_per_cache_point if taken.profile else 0
+    return tokens if tokens >= least else 0
 
 
 def _shared_chars(earlier: Fingerprint, taken: Fingerprint, start: int) -> int:
@@ -117,12 +133,15 @@ def _shared_chars(earlier: Fingerprint, taken: Fingerprint, start: int) -> int:
     """
     prefix = taken.prefix
     shared = prefix.chars_before(start)
+    # A conversation that went on has the same messages still; short texts of two may look alike.
+    in_messages = 0 if len(taken) > len(earlier) else _LONG_TEXT_CHARS
     stayed = {block.content for block in earlier.blocks[start:]}
     for index, new in enumerate(taken.blocks[start:], start):
         size = prefix.chars[index] - prefix.chars_before(index)
-        least = 0 if index < prefix.head else _LONG_TEXT_CHARS
+        least = 0 if index < prefix.head else in_messages
         if new.content in stayed:
             shared += size
         elif index < len(earlier) and is_version_of(earlier.blocks[index], new, min_chars=least):
-            shared += min(size, earlier.blocks[index].chars)
+            chars = earlier.prefix.chars
+            shared += min(size, chars[index] - earlier.prefix.chars_before(index))
     return shared

@@ -19,9 +19,12 @@ from langchain_bedrock_cache.usage import CacheUsage
 
 # Token counts of points inside a request are estimated from its characters.
 _ESTIMATE = 0.9
+# What a changed request could have read is estimated by what both have in common.
+_NEARLY_ALL = 0.98
 # A message that is not kept as it was sent, such as one with the time of day, is no miss where that
-# is all that is lost: it is where such things belong. What is worth caching is another matter.
-_NEARLY_ALL = 0.95
+# is all that is lost: it is where such things belong.
+_MOST = 0.95
+_NOT_KEPT = ("not_kept", "dropped", "block_removed")
 # A lifetime is counted from somewhere between the start and the end of a call.
 _ALMOST = 0.98
 # What is said of the sections of a request that is too short. One that the policy leaves out says
@@ -99,10 +102,10 @@ def _unsupported(case: _Case) -> Diagnosis | None:
 
 def _hit(case: _Case) -> Diagnosis | None:
     entry, branch = case.facts.entry, case.facts.branch
-    is_exact = case.facts.change or (entry and entry.is_exact)
-    share = 1.0 if is_exact and not branch else _ESTIMATE
-    if case.facts.change is not None and case.facts.change.kind == "not_kept":
-        share = min(share, _NEARLY_ALL)
+    change = case.facts.change
+    share = 1.0 if entry and entry.is_exact and not branch else _ESTIMATE
+    if change is not None and not branch:
+        share = _MOST if change.kind in _NOT_KEPT else _NEARLY_ALL
     if not case.read or case.read < case.expected * share:
         return None
     return Diagnosis(verdict="hit", expected_read_tokens=case.expected)

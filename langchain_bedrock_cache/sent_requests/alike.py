@@ -22,12 +22,12 @@ _TELLING_CHARS = 12
 
 def is_version_of(old: Block, new: Block, *, min_chars: int = 0) -> bool:
     """Whether two texts are versions of one: most of the longer one is in both."""
-    size = max(old.chars, new.chars)
-    if size < min_chars or old.kind != new.kind:
+    if old.kind != new.kind:
         return False
     if old.content == new.content or (old.loose and old.loose == new.loose):
         return True
-    return common_chars(old, new) >= _COMMON_SHARE * size
+    size = max(old.chars, new.chars)
+    return size >= min_chars and common_chars(old, new) >= _COMMON_SHARE * size
 
 
 def ends_alike(old: Block, new: Block) -> bool:

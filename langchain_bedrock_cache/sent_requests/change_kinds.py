@@ -32,6 +32,7 @@ ChangeKind = Literal[
     "history_trimmed",
     "history_summarized",
     "not_kept",
+    "dropped",
     "structure",
     "branch",
 ]
@@ -63,6 +64,7 @@ WORDS: Mapping[ChangeKind, str] = {
     "history_trimmed": "messages dropped from the beginning of the history",
     "history_summarized": "messages replaced by others, a summary perhaps",
     "not_kept": "a message that is not kept as it was sent",
+    "dropped": "a message of which only a part is kept",
     "structure": "how blocks are divided into messages",
     "branch": "other content from here on, where the earlier request had no cache point",
 }

@@ -20,6 +20,8 @@ from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint
 # Short questions may look alike and be different questions: from here on it is no accident.
 _LONG_TEXT_CHARS = 1_000
 _TOOL_CALLS = ("tool_use", "tool_result")
+# A message of which less is left has lost something, such as the passages of its question.
+_MOST = 0.5
 
 
 def message_change(
@@ -62,8 +64,9 @@ def _known_kind(old: Fingerprint, new: Fingerprint, start: int) -> ChangeKind | 
     is_sure = now.kind in MEDIA or max(before.chars, now.chars) >= _LONG_TEXT_CHARS
     if is_version_of(before, now) and (is_sure or (goes_on and now.kind in _TOOL_CALLS)):
         return text_kind(before, now)
-    if goes_on and (ends_alike(before, now) or _is_part_of(old, new, start)):
-        return "not_kept"
+    if goes_on and _is_part_of(old, new, start):
+        sizes = [sum(b.chars for b in _rest_of_message(one, start)) for one in (old, new)]
+        return "not_kept" if sizes[1] >= _MOST * sizes[0] else "dropped"
     return None
 
 

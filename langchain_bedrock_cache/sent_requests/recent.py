@@ -36,6 +36,9 @@ _SAME_BEGINNING = 8
 _LATEST = 16
 # A turn adds an answer and what follows it. Whoever adds more may have changed what was there.
 _MESSAGES_OF_A_TURN = 2
+# A request with the same tools, system prompt and settings is nearer than another with some more in
+# common: an application may ask two models the same, each with a prompt cache of its own.
+_OWN = 1.25
 _LAST_BLOCKS = 64
 
 
@@ -250,13 +253,14 @@ def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -
     """
     start = common_blocks(old, new)
     score = float(new.prefix.chars_before(start))
+    is_own = start >= max(1, new.prefix.head)
     rest = [*old.blocks[start : max(start, old.prefix.head)], *old.blocks[start:][-_LAST_BLOCKS:]]
     score += sum(contents.get(content, 0) for content in {block.content for block in rest})
     if start < min(len(old), len(new)):
         a, b = old.blocks[start], new.blocks[start]
         if a.content != b.content and is_version_of(a, b):
             score += min(a.chars, b.chars) / 2
-    return score, start
+    return (score * _OWN if is_own else score), start
 
 
 @cache

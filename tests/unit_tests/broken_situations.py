@@ -207,7 +207,10 @@ SITUATIONS: dict[str, Situation] = {
         verdict="prefix_changed", kind="setting", place="anthropic_beta",
     ),
     "a forced tool": Situation(
-        run=pair(with_tools(TOOLS), with_tools(TOOLS, tool_choice="any")),
+        run=lambda s: [
+            s.call(turns(6), model=with_tools(TOOLS, tool_choice=choice)(s))
+            for choice in ("auto", "any")
+        ],
         verdict="prefix_changed", kind="tool_choice", place="messages[0][0]",
     ),
     # The conversation changes.

@@ -97,7 +97,8 @@ def test_a_read_above_zero_is_not_yet_a_hit(stage: Stage) -> None:
     assert record.usage.cache_read_tokens > 2_000
     assert record.diagnosis is not None
     assert record.diagnosis.verdict == "prefix_changed"
-    assert record.diagnosis.wasted_tokens > 1_000
+    # What was kept of the conversation, and not what was dropped: nobody could read that.
+    assert 500 < record.diagnosis.wasted_tokens < 1_000
 
 
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream", "batch"])
