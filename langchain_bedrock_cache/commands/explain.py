@@ -20,7 +20,12 @@ _EPILOG = """\
 files: a Converse body, boto3's arguments of converse, what InvokeModel takes for Claude or Nova,
 or an invocation log (JSON lines, gzipped or not). exit status: 0 if nothing is wrong, 1 if
 something changed, is surely too short or too far away, or a cache point is written or placed
-wrongly, 2 if a file cannot be read."""
+wrongly, 2 if a file cannot be read.
+
+In a log, calls were made: 1 if any of them could have read more within an hour (tokens not read,
+or a shared prefix that was not cached), was refused, or has cache points that are wrong or do
+nothing. Short prompts, calls without cache points that share nothing, first writes and longer
+pauses are fine."""
 
 _ASSUMED = """\
   no cache points in the files: judged as if there were some at the ends of tools, system prompt,
@@ -145,5 +150,7 @@ def _as_text(found: Sequence[Explanation]) -> str:
     if len(found) > 1:
         counts = Counter(one.diagnosis.verdict for one in found)
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-        lines.append(f"{counted(len(found), 'call')}: {said.replace('_', ' ')}")
+        wrong = sum(not one.is_fine for one in found)
+        mend = f"; {wrong:,} to mend" if wrong else ""
+        lines.append(f"{counted(len(found), 'call')}: {said.replace('_', ' ')}{mend}")
     return "\n".join(lines) + "\n"

@@ -47,6 +47,8 @@ Fetch = Callable[[str], Any]
 _OPERATIONS = frozenset(
     {"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"}
 )
+# Of the record itself, beside `inputTokenCount`, which leaves them out.
+_CACHE_COUNTS = ("cacheReadInputTokenCount", "cacheWriteInputTokenCount")
 
 
 def nothing_in_s3(_path: str) -> None:
@@ -84,12 +86,19 @@ def read_record(
         return "garbled"
 
 
-def logged_usage(record: Record, fetch: Fetch = nothing_in_s3) -> CacheUsage:
+def logged_usage(
+    record: Record, fetch: Fetch = nothing_in_s3, *, has_points: bool
+) -> CacheUsage | None:
     """Return the token counts of a record, from the answer or else from the record itself.
 
     Args:
         record: Decoded JSON; not modified.
         fetch: As in `read_record`.
+        has_points: Whether the request has cache points. Where the answer is not at hand, and the
+            record counts no cached tokens, its input count may be of the rest alone.
+
+    Returns:
+        The counts; `None` if the record does not tell them all.
     """
     answer = _body_of(record.get("output") or {}, "outputBody", fetch)
     usage = CacheUsage()
@@ -97,7 +106,13 @@ def logged_usage(record: Record, fetch: Fetch = nothing_in_s3) -> CacheUsage:
         usage = CacheUsage.from_invoke_model_stream(answer)
     elif isinstance(answer, dict):
         usage = CacheUsage.from_invoke_model(answer)  # knows the members of Converse as well
-    return usage if usage.input_tokens else CacheUsage.from_converse(record["input"])
+    if usage.input_tokens:
+        return usage
+    counts = record["input"]
+    if has_points and not any(name in counts for name in _CACHE_COUNTS):
+        return None
+    usage = CacheUsage.from_converse(counts)
+    return usage if usage.input_tokens else None
 
 
 def logged_seconds(timestamp: str) -> float:
@@ -132,6 +147,7 @@ def _read(
         return "not_a_chat"
     prefix = read_converse(request, profile)
     points = tuple(Point(mark.position, mark.ttl) for mark in prefix.marks)
+    usage = logged_usage(record, fetch, has_points=bool(points))
     return ReadCall(
         at_seconds=logged_seconds(record["timestamp"]),
         session=str(record.get("requestId") or name),
@@ -140,7 +156,7 @@ def _read(
         scope=" ".join(str(record[key]) for key in ("accountId", "region") if record.get(key)),
         prefix=replace(prefix, marks=[]),
         logged_points=points if keep_points else (),
-        input_tokens=logged_usage(record, fetch).input_tokens,
+        input_tokens=usage.input_tokens if usage else 0,
     )
 
 

@@ -141,6 +141,79 @@ def test_logs_are_explained_with_their_own_counts() -> None:
     assert found[3].diagnosis.age_seconds == pytest.approx(18 * 60)
 
 
+def uncounted(number: int, request: dict[str, Any], **counts: int) -> dict[str, Any]:
+    """Return a log record whose answer lies in S3, with counts beside the request."""
+    kept = record(number, request, read=0, written=0)
+    kept["output"] = {"outputBodyS3Path": "s3://bucket/answer", "outputTokenCount": 7}
+    return {**kept, "input": {**kept["input"], **counts}}
+
+
+@pytest.mark.parametrize("counts", [{"inputTokenCount": 2}, {}])
+def test_missing_counts_are_unknown(counts: dict[str, int]) -> None:
+    """What no count in the log tells is unreported, not too short, and nothing is wrong with it."""
+    found = list(explain_log([uncounted(n, body(), **counts) for n in range(2)]))
+    assert [f.diagnosis.verdict for f in found] == ["unreported"] * 2
+    assert "the log does not say" in str(found[1])
+    assert all(f.is_fine for f in found)
+    assert found[1].shared_tokens > 1_000
+
+
+def test_counts_beside_the_request_are_enough() -> None:
+    """A record that counts cached tokens needs no answer; nor one of a request without points."""
+    written = {"inputTokenCount": 10, "cacheWriteInputTokenCount": 2_000}
+    read = {"inputTokenCount": 10, "cacheReadInputTokenCount": 2_000}
+    calls = [uncounted(0, body(), **written), uncounted(1, body(), **read)]
+    assert [f.diagnosis.verdict for f in explain_log(calls)] == ["first_write", "hit"]
+    (plain,) = explain_log([uncounted(0, ask(user("Hi")), inputTokenCount=9)])
+    assert plain.diagnosis.verdict == "too_short"
+
+
+def test_short_calls_in_the_log_are_fine() -> None:
+    """Turns before the minimum are too short by the log's own counts, with points or without."""
+    marked = ask(user("Hi"), system=[{"text": "Be kind."}, POINT])
+    calls = [ask(user("Hi")), ask(user("Hi"), assistant("Hello."), user("Well?")), marked]
+    found = list(explain_log([record(n, c, read=0, written=0) for n, c in enumerate(calls)]))
+    assert [f.diagnosis.verdict for f in found] == ["too_short"] * 3
+    assert "10 tokens, and this model caches from" in str(found[0])
+    assert all(f.is_fine for f in found)
+
+
+def _plain(number: int, question: str, rules: str) -> dict[str, Any]:
+    """Return a log record of a call without cache points."""
+    kept = record(number, ask(user(question), system=[{"text": rules}]), read=0, written=0)
+    kept["output"]["outputBodyJson"]["usage"]["inputTokens"] = 2_010
+    return kept
+
+
+def test_calls_without_points_are_wrong_where_they_share_a_prefix() -> None:
+    """One-off prompts need no cache points; a long prompt that comes back within minutes does."""
+    once = [_plain(n, "What?", words(2_000, f"document{n}")) for n in range(3)]
+    assert [f.diagnosis.verdict for f in explain_log(once)] == ["no_points"] * 3
+    assert all(f.is_fine for f in explain_log(once))
+    shared = [_plain(n, f"What is {n}?", RULES) for n in range(3)]
+    assert [f.is_fine for f in explain_log(shared)] == [True, False, False]
+
+
+def test_pauses_beyond_every_lifetime_are_fine_in_the_log() -> None:
+    """An entry that expired within the hour is wrong; after more than one, none could be left."""
+    calls = [record(n, body(), read=0, written=2_000) for n in (0, 10, 59)]
+    late = {**record(0, body(), read=0, written=2_000), "timestamp": "2026-11-20T13:00:00Z"}
+    found = list(explain_log([*calls, late]))
+    assert [f.diagnosis.verdict for f in found] == ["first_write", *["expired"] * 3]
+    assert [f.is_fine for f in found] == [True, False, False, True]
+
+
+def test_points_that_do_nothing_are_wrong_in_the_log() -> None:
+    """A model without caching is wrong with cache points in its requests, and fine without."""
+    calls = [body(model=LLAMA), ask(user("Hi"), system=[{"text": RULES}], model=LLAMA)]
+    logged = [
+        {**record(n, call, read=0, written=0), "modelId": LLAMA} for n, call in enumerate(calls)
+    ]
+    found = list(explain_log(logged))
+    assert [f.diagnosis.verdict for f in found] == ["unsupported"] * 2
+    assert [f.is_fine for f in found] == [False, True]
+
+
 def failed(number: int, request: dict[str, Any], code: str, **more: Any) -> dict[str, Any]:
     """Return a log record of a call that was not answered."""
     kept = record(number, request, read=0, written=0)
@@ -165,7 +238,7 @@ def test_refused_calls_are_explained_by_their_wrong_forms(
     assert "call-1: failed: ValidationException\n  system[0]: " in printed
     assert wrong.fix in printed
     assert "judged as if" not in printed
-    assert printed.endswith("2 calls: 1 first write, 1 failed\n")
+    assert printed.endswith("2 calls: 1 first write, 1 failed; 1 to mend\n")
 
 
 def test_a_model_without_caching_refuses_in_the_log() -> None:
