@@ -13,7 +13,8 @@ from the cache like the rest, and one entry of every shared prompt per tenant.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +22,7 @@ TENANT_KEY = "LANGCHAIN_BEDROCK_CACHE_TENANT_KEY"
 """Environment variable: the secret for salts, where the policy brings none."""
 
 _DIGEST_BYTES = 12
+_SALT = re.compile(rf"\[[0-9a-f]{{{2 * _DIGEST_BYTES}}}\]")
 
 
 def tenant_salt(tenant: str, *, key: str = "") -> str:
@@ -45,3 +47,14 @@ def salted(request: Mapping[str, Any], salt: str) -> dict[str, Any]:
     """
     block = {"text": f"[{salt}]"}
     return {**request, "system": [block, *(request.get("system") or ())]}
+
+
+def salt_of(request: Mapping[str, Any]) -> str:
+    """Return the salt that a request begins with, in its brackets; empty if there is none.
+
+    Args:
+        request: Converse keyword arguments.
+    """
+    system: Sequence[Any] = request.get("system") or ({},)
+    text = system[0].get("text")
+    return text if isinstance(text, str) and _SALT.fullmatch(text) else ""

@@ -19,6 +19,7 @@ from langchain_bedrock_cache.sent_requests.text_hashes import (
     piece_bounds,
     without_spaces,
 )
+from langchain_bedrock_cache.tenants import salt_of
 
 BYTES = "bytes:"
 """What the hash of an image's bytes begins with, where it stands in JSON."""
@@ -59,6 +60,7 @@ class Fingerprint:
         tool_choice: Of `toolChoice`, where it forces a tool; 0 where it does not.
         points: Positions and lifetimes of the cache points, as sent.
         is_planned: Whether the planner read it: only then the digests know the Region.
+        tenant: Of the salt that keeps the prompts of tenants apart; 0 without one.
     """
 
     model_id: str
@@ -69,6 +71,7 @@ class Fingerprint:
     tool_choice: int
     points: tuple[tuple[int, CacheTTL], ...]
     is_planned: bool = False
+    tenant: int = 0
 
     def __len__(self) -> int:
         """Count the blocks."""
@@ -106,6 +109,7 @@ def take_fingerprint(
     fresh = zip(_blocks_after(len(known), request, prefix), prefix.kinds[len(known) :], strict=True)
     seen = {} if seen is None else seen
     choice = (request.get("toolConfig") or {}).get("toolChoice")
+    salt = salt_of(request)
     return Fingerprint(
         model_id=str(request.get("modelId") or ""),
         profile=profile,
@@ -115,6 +119,7 @@ def take_fingerprint(
         tool_choice=digest(_json(choice)) if choice and _is_forced(choice) else 0,
         points=tuple(points),
         is_planned=is_planned,
+        tenant=digest(salt.encode()) if salt else 0,
     )
 
 

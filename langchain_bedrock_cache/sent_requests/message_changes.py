@@ -47,13 +47,25 @@ def message_change(
     rests = old.blocks[start:], new.blocks[start:]
     shared = shared_contents(*rests)
     if shared:
-        kind = _history_kind(*rests, shared)
-        if kind == "block_removed" and start == new.prefix.head:
-            kind = "history_trimmed"
+        parts = _rest_of_message(old, start), _rest_of_message(new, start)
+        if all(any(block.content in shared for block in blocks) for blocks in parts):
+            kind = _kind_in_message(*parts, shared)
+        else:
+            kind = _history_kind(*rests, shared)
+            if kind == "block_removed" and start == new.prefix.head:
+                kind = "history_trimmed"
         is_missing = kind in ("media", "block_removed") and now.content in shared
         return change_at(old if is_missing else new, start, kind, old, request)
     known = _known_kind(old, new, start)
     return change_at(new, start, known, old, request) if known else None
+
+
+def _kind_in_message(
+    old: tuple[Block, ...], new: tuple[Block, ...], shared: set[int]
+) -> ChangeKind:
+    """Say what happened to a message of several blocks, such as passages and a question."""
+    kind = _history_kind(old, new, shared)
+    return "block_order" if kind in ("history_summarized", "text") else kind
 
 
 def _known_kind(old: Fingerprint, new: Fingerprint, start: int) -> ChangeKind | None:

@@ -251,6 +251,8 @@ def _likeness(old: Fingerprint, new: Fingerprint, contents: Mapping[int, int]) -
 
     Where that is the same, what they share as a prefix decides: the second number, in blocks.
     """
+    if old.tenant != new.tenant:
+        return 0.0, 0  # what they have in common, they must not share
     start = common_blocks(old, new)
     score = float(new.prefix.chars_before(start))
     is_own = start >= max(1, new.prefix.head)

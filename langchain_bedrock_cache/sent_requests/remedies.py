@@ -28,8 +28,8 @@ _REMEDIES: Mapping[ChangeKind, str] = {
     "identifier": "Leave identifiers out of the prompt (Converse's requestMetadata takes them), or "
     "put them into the last user message.",
     "media_name": "Give a document the same name each time: its name is part of the prompt.",
-    "not_kept": "Keep messages in the history as they were sent, or put what is not kept, such as "
-    "passages, into a block of its own behind what is.",
+    "not_kept": "Put what is not kept, such as passages, behind what is: the question first, as a "
+    "block of its own, and passages last, behind the last cache point.",
     "branch": "Make what both share a block of its own: the planner ends a prefix there, or place "
     "a cache point behind it.",
     "block_order": "Sort what is collected, such as documents, before it goes into the prompt.",

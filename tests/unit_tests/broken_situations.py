@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from healthy_situations import HEALTHY
 from langchain_core.messages import AIMessage, HumanMessage
 from lost_beginnings import LOST_BEGINNINGS
 from situation_runs import (
@@ -358,4 +359,5 @@ SITUATIONS: dict[str, Situation] = {
     "refused by Bedrock": Situation(run=refused, verdict="refused"),
     "throttled": Situation(run=throttled, verdict="failed"),
     **LOST_BEGINNINGS,
+    **HEALTHY,
 }  # fmt: skip
