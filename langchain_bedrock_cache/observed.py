@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
+from _thread import start_new_thread  # `threading` takes locks of its own
 from collections.abc import Iterator, Mapping
+from functools import partial
+from inspect import currentframe
 from typing import Any, Protocol
 
 from langchain_bedrock_cache.caching import CallPlanner
@@ -11,6 +15,10 @@ from langchain_bedrock_cache.call_context import note
 from langchain_bedrock_cache.calls import PreparedCall
 from langchain_bedrock_cache.invoke_model.usage import usage_of_answer
 from langchain_bedrock_cache.settling import Settlement
+
+_logger = logging.getLogger(__name__)
+
+_PACKAGE = f"{__name__.partition('.')[0]}."
 
 
 def observe_answer(
@@ -108,6 +116,9 @@ class UsageReader(Protocol):
     def is_complete(self) -> bool:
         """Whether no later event can say it better."""
 
+    def is_counted(self) -> bool:
+        """Whether it is the usage of the whole answer, not of what has come of it."""
+
     def has_content(self, event: Any) -> bool:
         """Whether an event brings a piece of the answer."""
 
@@ -134,6 +145,10 @@ class ConverseUsage:
         """Whether the last event has come."""
         return bool(self.answer)
 
+    def is_counted(self) -> bool:
+        """Whether the last event has come."""
+        return self.is_complete()
+
     def has_content(self, event: Any) -> bool:
         """Whether an event brings a piece of the answer."""
         return isinstance(event, dict) and "contentBlockDelta" in event
@@ -141,6 +156,8 @@ class ConverseUsage:
 
 class ObservedStream:
     """An event stream that hands its usage to the planner.
+
+    One that is thrown away without being read or closed has ended, too: Bedrock bills it.
 
     Args:
         stream: Of boto3.
@@ -163,13 +180,16 @@ class ObservedStream:
         plan: dict[str, Any] | None,
     ) -> None:
         self._stream = stream
-        self._response = response
+        # Not the response itself, which holds this stream: a circle of references would not be
+        # freed before the garbage collector looks for it.
+        self._response = {"ResponseMetadata": response.get("ResponseMetadata")}
         self._call = call
         self._planner = planner
         self._reader = reader
         self._settlement = settlement
         self._plan = plan
         self._is_learned = False
+        self._has_ended = False
 
     def __iter__(self) -> Iterator[Any]:
         error: BaseException | None = None
@@ -185,13 +205,24 @@ class ObservedStream:
             error = raised
             raise
         finally:
-            self._planner.begun(self._call)
-            self._settle(error)
+            self._end(error)
+
+    def __del__(self) -> None:
+        """End a stream that nobody has read or closed."""
+        if self.__dict__.get("_has_ended", True):  # or never made: a copy that failed
+            return
+        end = partial(_end_unread, self._call, self._planner, self._settlement, self._plan)
+        try:
+            if _is_at_work():
+                start_new_thread(end, ())
+            else:
+                end()
+        except Exception:  # nobody could catch it; at the exit of Python no thread can be started
+            _logger.debug("A stream that was thrown away cannot be recorded.", exc_info=True)
 
     def close(self) -> None:
         """Close the stream, read or not."""
-        self._planner.begun(self._call)
-        self._settle(GeneratorExit())
+        self._end(GeneratorExit())
         close = getattr(self._stream, "close", None)  # stand-ins for boto3's streams may have none
         if close is not None:
             close()
@@ -209,26 +240,63 @@ class ObservedStream:
         if self._reader.is_complete():
             self._settle(None)
 
+    def _end(self, error: BaseException | None) -> None:
+        self._has_ended = True
+        self._planner.begun(self._call)
+        if not self._is_learned and (usage := self._reader.usage()):
+            self._is_learned = True
+            self._planner.succeeded(self._call, usage)  # what was read and written is known
+        self._settle(error)
+
     def _note(self, settlement: Settlement, event: Any) -> None:
         settlement.began()
         if settlement.awaits_content and self._reader.has_content(event):
             settlement.content_came()
 
     def _settle(self, error: BaseException | None) -> None:
-        """Say how the call ended: with its usage, or broken off without."""
+        """Say how the call ended: with its usage, or broken off before all of it was told."""
         if self._settlement is None:
             return
         self._settlement.ended(
             self._call,
             self._plan,
             usage=self._reader.usage(),
+            is_partial=not self._reader.is_counted(),
             answer=self._reader.answer,
             error=error,
             chars_per_token=self._planner.chars_per_token(self._call),
         )
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # not set yet: this object is being copied
+            raise AttributeError(name)
         return getattr(self._stream, name)
+
+
+def _end_unread(
+    call: PreparedCall,
+    planner: CallPlanner,
+    settlement: Settlement | None,
+    plan: dict[str, Any] | None,
+) -> None:
+    """End a call whose answer nobody has looked at."""
+    planner.begun(call)
+    if settlement is not None:
+        settlement.ended(call, plan, error=GeneratorExit())
+
+
+def _is_at_work() -> bool:
+    """Whether this thread is in the middle of our own code, which may hold locks of ours.
+
+    The garbage collector frees things wherever it happens to be started: to wait there for a lock
+    would be to wait for ever.
+    """
+    frame = currentframe()
+    frame = frame and frame.f_back  # `__del__`
+    while frame := frame and frame.f_back:
+        if str(frame.f_globals.get("__name__")).startswith(_PACKAGE):
+            return True
+    return False
 
 
 class _BrokenBody(io.BytesIO):

@@ -37,7 +37,7 @@ class EndedCall(NamedTuple):
         routed_to: The model that a prompt router chose.
         service_tier: What served the call, as Bedrock says; `None` if it does not.
         list_price_applies: False for latency modes, which have prices of their own.
-        usage: Tokens; `None` if none were reported.
+        usage: Tokens; `None` if none were reported, or of a part of the answer only.
         reported_write_tokens: Written tokens as reported, where they do not add up with the rest.
         plan: What the planner did; `None` if the request was not read, or not planned.
         diagnosis: What the prompt cache did for the call; `None` if nothing can be said.
@@ -129,6 +129,7 @@ class Settlement:
         *,
         usage: Mapping[str, Any] | None = None,
         counts: CacheUsage | None = None,
+        is_partial: bool = False,
         answer: Mapping[str, Any] | None = None,
         error: BaseException | None = None,
         chars_per_token: float | None = None,
@@ -140,6 +141,8 @@ class Settlement:
             plan: Its report; `None` if it was not read, or never sent.
             usage: In Converse's form; `None` if none was reported.
             counts: The same, if they have been counted already.
+            is_partial: Whether more may have been used than that: an answer that broke off has told
+                what was read and written, and not how long it would have been.
             answer: Members of a response, or of a stream's last event, with `trace`, `serviceTier`
                 and `performanceConfig`.
             error: What ended it.
@@ -153,7 +156,9 @@ class Settlement:
                 usage = counts = None
             elif counts is None and usage:
                 counts = CacheUsage.from_converse(usage)
-            failure = type(error).__name__ if error is not None and counts is None else None
+            is_partial = is_partial and error is not None
+            is_known = counts is not None and not is_partial
+            failure = type(error).__name__ if error is not None and not is_known else None
             ended = self._judged(call, plan, counts, failure, chars_per_token)
             if self._recorders:
                 self._tell(ended, call, usage, answer or {})
@@ -182,10 +187,13 @@ class Settlement:
                 commitment=call.commitment if call else None,
                 chars_per_token=chars_per_token if self._began_at is not None else None,
             )
+        if failure and counts is not None:
+            # Later calls are judged by what this one is known to have cached; itself it failed.
+            diagnosis = Diagnosis(verdict="failed", detail=failure)
         return EndedCall(
             operation=self._operation,
             latency_seconds=ended_at - self._started_at,
-            usage=counts,
+            usage=None if failure else counts,
             plan=plan,
             diagnosis=diagnosis,
             error=failure,

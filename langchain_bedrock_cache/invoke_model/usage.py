@@ -57,6 +57,10 @@ class StreamedUsage:
         """Whether Bedrock's own counts have come: with the last event."""
         return bool(self._chunks) and _METRICS in self._chunks[-1]
 
+    def is_counted(self) -> bool:
+        """Whether the whole answer is counted: by Bedrock, by Nova, or by Claude at its end."""
+        return any(map(_counts_all, self._chunks))
+
     def has_content(self, event: Any) -> bool:
         """Whether an event brings a piece of the answer."""
         raw = _bytes(event)
@@ -69,6 +73,14 @@ class StreamedUsage:
         usage = CacheUsage.from_invoke_model_stream(self._chunks)
         holders = [chunk.get("message") or chunk for chunk in self._chunks]
         return _as_converse(usage, with_lifetimes=any(map(_tells_lifetimes, holders)))
+
+
+def _counts_all(chunk: Mapping[str, Any]) -> bool:
+    """Whether an event has the counts of a whole answer; Claude tells in between how far it is."""
+    if _METRICS in chunk or "metadata" in chunk:
+        return True
+    delta = chunk.get("delta")
+    return isinstance(delta, Mapping) and delta.get("stop_reason") is not None
 
 
 def _as_converse(usage: CacheUsage, *, with_lifetimes: bool) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Stage:
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(1_000.0))
     latency_seconds: float = 0.0
     meeting: threading.Barrier | None = None
+    answer: str = ANSWER
     emulator: BedrockEmulator = field(init=False)
     handler: CacheUsageCallbackHandler = field(init=False)
     memory: PrefixMemory = field(init=False)
@@ -115,7 +116,7 @@ class Stage:
         if self.meeting is not None:
             self.meeting.wait(timeout=10)
             self.clock.advance(self.latency_seconds)
-        return Reply(text=ANSWER)
+        return Reply(text=self.answer)
 
 
 def _hard_for_sonnet(request: Any) -> str:
