@@ -14,7 +14,7 @@ from langchain_bedrock_cache.diagnosis.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.profiles import TTL_SECONDS
 from langchain_bedrock_cache.sent_requests import SentRequest
 from langchain_bedrock_cache.sent_requests.alike import is_version_of
-from langchain_bedrock_cache.sent_requests.fingerprint import Fingerprint
+from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint, common_chars
 from langchain_bedrock_cache.usage import CacheUsage
 
 MENDABLE: frozenset[Verdict] = frozenset(("prefix_changed", "no_points", "too_short", "refused"))
@@ -142,6 +142,12 @@ def _shared_chars(earlier: Fingerprint, taken: Fingerprint, start: int) -> int:
         if new.content in stayed:
             shared += size
         elif index < len(earlier) and is_version_of(earlier.blocks[index], new, min_chars=least):
-            chars = earlier.prefix.chars
-            shared += min(size, chars[index] - earlier.prefix.chars_before(index))
+            shared += round(size * _common_share(earlier.blocks[index], new))
     return shared
+
+
+def _common_share(old: Block, new: Block) -> float:
+    """Return how much of a block is that of another, of which it is a version: 0.0 to 1.0."""
+    if old.loose == new.loose:
+        return 1.0  # the same but for its layout or its name
+    return common_chars(old, new, most=True) / max(1, new.chars)

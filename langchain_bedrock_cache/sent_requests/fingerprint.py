@@ -148,12 +148,18 @@ def text_of(block: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else _json(block).decode()
 
 
-def common_chars(old: Block, new: Block) -> int:
-    """Return how many characters two texts are known to share at both ends, at least."""
-    start = min(
-        piece_bounds(common_pieces(old.text.pieces, new.text.pieces))[0], old.chars, new.chars
-    )
-    return min(start + common_end(old.text.ends, new.text.ends), old.chars, new.chars)
+def common_chars(old: Block, new: Block, *, most: bool = False) -> int:
+    """Return how many characters two texts are known to share at both ends.
+
+    Args:
+        old: A text.
+        new: Another.
+        most: Whether to return the most it may be, and not the least: of what is common at the
+            end, about half may not be known.
+    """
+    pieces = common_pieces(old.text.pieces, new.text.pieces)
+    end = common_end(old.text.ends, new.text.ends)
+    return min(piece_bounds(pieces)[0] + (2 * end if most else end), old.chars, new.chars)
 
 
 def _without_points(blocks: Sequence[Any] | None) -> list[Any]:
