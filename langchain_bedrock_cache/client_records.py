@@ -1,16 +1,35 @@
-"""Records of calls that no LangChain run tells of: those of a client of ours."""
+"""Records of calls that LangChain does not make: those of a client of ours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from uuid import uuid4
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 from langchain_bedrock_cache.call_readings import CallReading, ModelNames, answered_by
 from langchain_bedrock_cache.pricing import CostBreakdown
-from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.records import CallRecord, OuterRun
 from langchain_bedrock_cache.settling import EndedCall
 
 _PLAN_KEYS = ("points", "skipped", "refused")
+
+
+class CallingRun(NamedTuple):
+    """The LangChain run that made a call.
+
+    Attributes:
+        run_id: LangChain's ID of it.
+        root_run_id: The outermost run.
+        root_name: Its name, if known.
+        path: The runs around the call, the outermost one first.
+        tags: LangChain tags of what the run calls.
+    """
+
+    run_id: UUID
+    root_run_id: UUID
+    root_name: str | None
+    path: tuple[OuterRun, ...]
+    tags: tuple[str, ...]
 
 
 def record_of(
@@ -18,13 +37,15 @@ def record_of(
     *,
     ended_at: float,
     price: Callable[[CallReading, ModelNames], CostBreakdown | None],
+    run: CallingRun | None = None,
 ) -> CallRecord:
-    """Return the record of a call: a run of its own, with boto3's name of the method as its step.
+    """Return the record of a call, with boto3's name of the method as its step.
 
     Args:
         call: As the client tells of it.
         ended_at: Seconds since the epoch.
         price: Returns what it cost; `None` if that is not known.
+        run: What made the call; `None` if that is not known: the call is a run of its own.
     """
     names = ModelNames(model_id=call.model_id, base_model=call.base_model)
     plan = call.plan
@@ -39,8 +60,11 @@ def record_of(
     run_id = uuid4()
     return CallRecord(
         run_id=run_id,
-        root_run_id=run_id,
-        root_name=call.operation,
+        parent_run_id=run.run_id if run else None,
+        root_run_id=run.root_run_id if run else run_id,
+        root_name=run.root_name if run else call.operation,
+        path=run.path if run else (),
+        tags=run.tags if run else (),
         step=call.operation,
         model_id=call.model_id,
         answered_by=answered_by(reading, names),

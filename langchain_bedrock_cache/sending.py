@@ -19,7 +19,12 @@ from langchain_bedrock_cache.refusals import refusal_of
 from langchain_bedrock_cache.regions import Route, Router, expected_price, is_transient
 from langchain_bedrock_cache.resent_headers import same_headers, watch_headers
 from langchain_bedrock_cache.sent_requests import sent_requests
-from langchain_bedrock_cache.settling import CallRecorder, Settlement, emulator_of
+from langchain_bedrock_cache.settling import (
+    CallRecorder,
+    Settlement,
+    emulator_of,
+    recorders_now,
+)
 
 
 class Sender:
@@ -80,7 +85,7 @@ class Sender:
         if self._emulator is not None:
             default_diagnoser().turn_to(self._emulator)
         clock = default_diagnoser().clock or self._planner.memory.clock
-        return Settlement(operation, clock, recorders)
+        return Settlement(operation, clock, recorders_now(recorders))
 
     def _send_to_first(
         self,

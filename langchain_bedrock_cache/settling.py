@@ -61,10 +61,30 @@ class EndedCall(NamedTuple):
 
 
 class CallRecorder(Protocol):
-    """Takes calls of clients as they end; from any thread."""
+    """Takes calls of clients as they end; from any thread.
+
+    With a method `call_begins`, without arguments, it is asked for who takes a call that begins.
+    """
 
     def record_call(self, call: EndedCall) -> None:
         """Take a call."""
+
+
+def recorders_now(recorders: Sequence[CallRecorder]) -> list[CallRecorder]:
+    """Return who takes a call that begins now, in this context.
+
+    Args:
+        recorders: Those that are told of calls.
+    """
+    taking = []
+    for recorder in recorders:
+        begins: Callable[[], CallRecorder] | None = getattr(recorder, "call_begins", None)
+        try:
+            taking.append(begins() if begins else recorder)
+        except Exception:  # no call fails because somebody listens
+            _logger.exception("A recorder failed; it is told of the call all the same.")
+            taking.append(recorder)
+    return taking
 
 
 class Settlement:

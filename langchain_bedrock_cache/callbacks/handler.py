@@ -27,15 +27,16 @@ from langchain_bedrock_cache.call_readings import (
     read_result,
     with_metadata,
 )
+from langchain_bedrock_cache.callbacks.calling_run import CallInRun, run_heard_by
 from langchain_bedrock_cache.callbacks.recorded_calls import RecordedCalls
 from langchain_bedrock_cache.checks import check_callable
-from langchain_bedrock_cache.client_records import record_of
+from langchain_bedrock_cache.client_records import CallingRun, record_of
 from langchain_bedrock_cache.diagnosis import Diagnosis, default_diagnoser
 from langchain_bedrock_cache.price_checks import check_rates
 from langchain_bedrock_cache.pricing import CostBreakdown, Rates, estimate_cost
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.run_tree import RunPlace, RunTreeCallbackHandler
-from langchain_bedrock_cache.settling import EndedCall
+from langchain_bedrock_cache.settling import CallRecorder, EndedCall
 from langchain_bedrock_cache.sinks import CallSink
 
 _MAX_OPEN_RUNS = 10_000
@@ -214,9 +215,23 @@ class CacheUsageCallbackHandler(RecordedCalls, RunTreeCallbackHandler):
         call.notes.end()
         self._keep(records)
 
+    def call_begins(self) -> CallRecorder:
+        """Return what records a call of a `cached_client` that begins now, in the run around it."""
+        heard = run_heard_by(self)
+        if heard is None:
+            return self
+        run_id, tags = heard
+        with self._lock:
+            place = self._tree.place(run_id, run_id, None)
+        run = CallingRun(run_id, place.root_run_id, place.root_name, place.path, tags)
+        return CallInRun(self._record_client_call, run)
+
     def record_call(self, call: EndedCall) -> None:
         """Record a call of a `cached_client` that LangChain does not tell of; see there."""
-        self._keep([record_of(call, ended_at=self._clock(), price=self._price)])
+        self._record_client_call(call, None)
+
+    def _record_client_call(self, call: EndedCall, run: CallingRun | None) -> None:
+        self._keep([record_of(call, ended_at=self._clock(), price=self._price, run=run)])
 
     def _diagnose(
         self, reading: CallReading, call: _OpenCall, ended_at: float, error: str | None
