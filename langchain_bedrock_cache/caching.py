@@ -6,7 +6,7 @@ No I/O: `client.py` sends. Shared by every operation and every client that uses 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from langchain_bedrock_cache.plan import CachePlan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import price_multipliers
-from langchain_bedrock_cache.profiles import ModelProfile, find_profile
+from langchain_bedrock_cache.profiles import ModelProfile, Section, find_profile
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refuser
 from langchain_bedrock_cache.shared_prefixes import place_shared_points
 from langchain_bedrock_cache.sighting import Sighting
@@ -225,17 +225,20 @@ class CallPlanner:
         if not len(prefix):
             return PreparedCall(request=original, original=original, plan=CachePlan())
         who = refuser(model_id, profile, locality=options.locality)
-        policy = self._with_open_sections(policy, who)
+        refused = self._refusals.closed(who, policy.sections)
+        policy = _without_sections(policy, refused)
         if prefix.marks and profile.ttls == ("5m",):
             original = converse.without_stated_ttls(original)
         patience = policy.single_flight_seconds
         if current_batch.get() is not None:
             patience = patience or PATIENCE_SECONDS
         if not patience:
-            return self._decide(original, model_id, prefix, profile, policy, options)[0]
+            return self._decide(original, model_id, prefix, profile, policy, options, refused)[0]
         # Nobody who shares a block with this request may decide between our look and our answer.
         with self.flights.stripe(prefix.digests):
-            call, sighting = self._decide(original, model_id, prefix, profile, policy, options)
+            call, sighting = self._decide(
+                original, model_id, prefix, profile, policy, options, refused
+            )
             if not call.plan.points:
                 return call
             ahead = self.flights.ahead(prefix.digests)
@@ -252,10 +255,16 @@ class CallPlanner:
         profile: ModelProfile,
         policy: CachePolicy,
         options: CallOptions,
+        refused: Mapping[Section, str],
     ) -> tuple[PreparedCall, Sighting]:
         multipliers = price_multipliers(model_id, base_model=options.base_model)
         decision = decide(
-            self.memory, prefix, profile=profile, policy=policy, multipliers=multipliers
+            self.memory,
+            prefix,
+            profile=profile,
+            policy=policy,
+            multipliers=multipliers,
+            refused=refused,
         )
         profile, sighting, plan = decision.profile, decision.sighting, decision.plan
         self._watch_head(sighting, prefix, profile, original)
@@ -278,15 +287,6 @@ class CallPlanner:
             awaits_router=parse_address(model_id).kind == "prompt-router",
         )
         return call, sighting
-
-    def _with_open_sections(self, policy: CachePolicy, who: str) -> CachePolicy:
-        """Return the policy without the sections that are closed to added points."""
-        shut = {s for s in policy.sections if self._refusals.refused(who, s)}
-        if policy.tenant is not None:
-            shut.add("tools")  # what ends there comes before the salt
-        if not shut:
-            return policy
-        return replace(policy, sections=tuple(s for s in policy.sections if s not in shut))
 
     def _for_tenant(self, request: dict[str, Any], policy: CachePolicy) -> dict[str, Any]:
         """Return the request with the tenant's salt, and no point before it."""
@@ -329,6 +329,15 @@ class CallPlanner:
         )
         if change:
             self._notices.once(f"volatile:{family}", change.message())
+
+
+def _without_sections(policy: CachePolicy, shut: Collection[Section]) -> CachePolicy:
+    """Return the policy without the sections that are closed to added points."""
+    if policy.tenant is not None:
+        shut = {*shut, "tools"}  # what ends there comes before the salt
+    if not shut:
+        return policy
+    return replace(policy, sections=tuple(s for s in policy.sections if s not in shut))
 
 
 def _refuser(call: PreparedCall, profile: ModelProfile) -> str:

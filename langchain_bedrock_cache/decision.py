@@ -6,6 +6,7 @@ The same for a call that is sent and for one that is only simulated.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from langchain_bedrock_cache.memory import Commitment, PrefixMemory
@@ -14,9 +15,11 @@ from langchain_bedrock_cache.planner import plan
 from langchain_bedrock_cache.policy import CachePolicy
 from langchain_bedrock_cache.prefix import Prefix
 from langchain_bedrock_cache.pricing import PriceMultipliers
-from langchain_bedrock_cache.profiles import ModelProfile
+from langchain_bedrock_cache.profiles import ModelProfile, Section
 from langchain_bedrock_cache.sighting import Sighting
 from langchain_bedrock_cache.value import Prices
+
+_NOTHING: Mapping[Section, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ def decide(
     profile: ModelProfile,
     policy: CachePolicy,
     multipliers: PriceMultipliers,
+    refused: Mapping[Section, str] = _NOTHING,
 ) -> Decision:
     """Take in a request, and decide where its cache points go.
 
@@ -71,11 +75,14 @@ def decide(
         profile: What its model allows.
         policy: What the user wants.
         multipliers: The model's price ratios.
+        refused: Sections in which no point is tried now, and why; none of them is in the policy.
     """
     sighting = memory.observe(prefix, profile)
     profile = _with_room_for_live(profile, prefix, sighting)
     prices = Prices(multipliers.read, multipliers.write_5m, multipliers.write_1h)
-    planned = plan(prefix, profile=profile, policy=policy, sighting=sighting, prices=prices)
+    planned = plan(
+        prefix, profile=profile, policy=policy, sighting=sighting, prices=prices, refused=refused
+    )
     return Decision(prefix=prefix, profile=profile, sighting=sighting, plan=planned)
 
 

@@ -13,6 +13,7 @@ from langchain_bedrock_cache.waiting import Missed, Stake
 SkipReason = Literal[
     "off",
     "section_off",
+    "refused_before",
     "unsupported_model",
     "too_short",
     "too_long",

@@ -36,6 +36,7 @@ from langchain_bedrock_cache.waiting import Missed
 # Entries are looked for up to `lookback_blocks` before a point; one block is kept in reserve,
 # since only one measurement tells where the edge is (21 hit, 22 missed).
 _LOOKBACK_RESERVE = 1
+_NOTHING: Mapping[Section, str] = {}
 # More than these never fit beside the end of what is written.
 _SPARE_POINTS = 3
 
@@ -47,6 +48,7 @@ def plan(
     policy: CachePolicy,
     sighting: Sighting,
     prices: Prices,
+    refused: Mapping[Section, str] = _NOTHING,
 ) -> CachePlan:
     """Decide where the cache points of a request go.
 
@@ -56,12 +58,13 @@ def plan(
         policy: What the user wants.
         sighting: What the memory knows of the request.
         prices: The model's price ratios.
+        refused: Sections in which no point is tried now, and why; none of them is in the policy.
 
     Returns:
         The plan; the request is not touched.
     """
     kept = tuple(PlannedPoint(m.position, m.place, m.ttl, "application") for m in prefix.marks)
-    return _Planner(prefix, profile, policy, sighting, prices).plan(kept)
+    return _Planner(prefix, profile, policy, sighting, prices, refused).plan(kept)
 
 
 class _Planner:
@@ -74,12 +77,14 @@ class _Planner:
         policy: CachePolicy,
         sighting: Sighting,
         prices: Prices,
+        refused: Mapping[Section, str],
     ) -> None:
         self.prefix = prefix
         self.profile = profile
         self.policy = policy
         self.sighting = sighting
         self.prices = prices
+        self.refused = refused
         minimum = max(profile.min_tokens_per_cache_point, policy.min_tokens)
         self.min_chars = minimum * sighting.chars_per_token
         self.max_chars = profile.max_cacheable_tokens * sighting.chars_per_token
@@ -285,13 +290,15 @@ class _Planner:
         end = last_in_section(self.prefix, section)
         candidates = {s.cut.position for s in segments}
         written = {s.cut.position for s in segments[: choice.end]}
-        if section not in self.policy.sections:
+        if section not in (*self.policy.sections, *self.refused):
             reason: SkipReason = "section_off"
         elif section not in self.profile.sections:
             reason = "no_legal_position"
         elif self.prefix.chars[end - 1] < self.min_chars:
             minimum = max(self.profile.min_tokens_per_cache_point, self.policy.min_tokens)
             return "too_short", f"about {self.tokens(end):.0f} tokens; cached from {minimum} on"
+        elif section in self.refused:
+            return "refused_before", self.refused[section]
         elif end in candidates - written:
             reason = choice.reason or "not_worth_it"
         elif end > self.live and end not in candidates:

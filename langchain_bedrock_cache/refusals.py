@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,7 @@ _VIOLATIONS = re.compile(r"\b(\d+) schema violations found")
 _TOOLS = re.compile(r"toolConfig/tools|\btools\.\d+")
 # Of the kinds of address that do not name their model, these are the model as all others call it.
 _ON_DEMAND_KINDS = frozenset({"application-inference-profile", "prompt-router"})
+_NOTHING: Mapping[Section, str] = {}
 _CODES = frozenset({"ValidationException", "AccessDeniedException"})
 
 
@@ -119,9 +121,30 @@ class RefusalBook:
             for section in (refusal.section, None):
                 self._until.pop((who, section), None)
 
-    def refused(self, who: str, section: Section) -> bool:
-        """Whether points in a section of such requests were refused lately."""
+    def closed(self, who: str, sections: Iterable[Section]) -> Mapping[Section, str]:
+        """Return in which sections points were refused lately.
+
+        Args:
+            who: See `refuser`.
+            sections: Those that are asked about.
+
+        Returns:
+            Those of them to which no point is added now, with the reason in words.
+        """
         if not self._until:
-            return False
+            return _NOTHING
         now = self._clock()
-        return any(self._until.get((who, s), now) > now for s in (section, None))
+        closed = {}
+        for section in sections:
+            left = max(self._until.get((who, s), now) for s in (section, None)) - now
+            if left > 0:
+                closed[section] = _said_of(who, left)
+        return closed
+
+
+def _said_of(who: str, seconds_left: float) -> str:
+    """Say who refused, and for how long no point is tried there."""
+    model, _, place = who.rpartition("@")
+    minutes = math.ceil(seconds_left / 60)
+    where = f" in {place}".replace("|", " through ") if place else ""  # as `outgoing` writes it
+    return f"Bedrock refused a cache point for {model}{where} (not tried for {minutes} more min)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from botocore.exceptions import ClientError, ParamValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 from refusal_texts import OTHER_ERRORS, REFUSALS
+from situation_stage import Stage
+from situation_stage import ask as messages
 from wire import CLAUDE, NOVA, POINT, ask, text, user
 
 from langchain_bedrock_cache import (
@@ -21,6 +25,14 @@ from langchain_bedrock_cache.demo.clock import SimulatedClock
 from langchain_bedrock_cache.emulator import BedrockEmulator
 from langchain_bedrock_cache.profiles import ModelProfile, Section, find_profile
 from langchain_bedrock_cache.refusals import Refusal, RefusalBook, refusal_of, refuser
+
+
+@pytest.fixture
+def stage_of_refusals() -> Stage:
+    """An emulator that refuses cache points, and a handler."""
+    stage = Stage()
+    stage.emulator.refuse_cache_points()
+    return stage
 
 
 def client_error(code: str, message: str) -> ClientError:
@@ -114,8 +126,8 @@ def test_a_refused_section_is_closed(
     book = RefusalBook(clock)
     book.add("a", Refusal(section, "refused"), placed=placed)
     sections: tuple[Section, ...] = ("tools", "system", "messages")
-    assert {s for s in sections if book.refused("a", s)} == closed
-    assert not any(book.refused("b", s) for s in sections)
+    assert set(book.closed("a", sections)) == closed
+    assert not book.closed("b", sections)
 
 
 def test_a_refusal_is_forgotten_after_an_hour(clock: SimulatedClock) -> None:
@@ -123,9 +135,9 @@ def test_a_refusal_is_forgotten_after_an_hour(clock: SimulatedClock) -> None:
     book = RefusalBook(clock)
     book.add("a", Refusal("tools", "refused"), placed=BOTH)
     clock.advance(3599)
-    assert book.refused("a", "tools")
+    assert book.closed("a", ["tools"])
     clock.advance(1)
-    assert not book.refused("a", "tools")
+    assert not book.closed("a", ["tools"])
 
 
 @given(message=st.text(), code=st.sampled_from(["ValidationException", "ThrottlingException", ""]))
@@ -158,6 +170,78 @@ def test_counted_violations(found: int, placed: int, *, about_points: bool) -> N
     error = client_error("ValidationException", message)
     assert refusal_of(error) is None
     assert refusal_of(error, placed=placed) == (Refusal(None, message) if about_points else None)
+
+
+def _through_boto3(stage: Stage) -> Callable[[], object]:
+    client = cached_client(stage.emulator.client(), memory=stage.memory, recorder=stage.handler)
+    return partial(client.converse, **ask(user("Why?"), system=[text(2_000)]))
+
+
+def _through_langchain(stage: Stage) -> Callable[[], object]:
+    model = stage.model(cache_policy=CachePolicy())
+    return partial(stage.call, messages(), model=model, after=0)
+
+
+def _through_invoke_model(stage: Stage) -> Callable[[], object]:
+    model = stage.invoke_model(cache_policy=CachePolicy())
+    return partial(stage.call, messages(), model=model, after=0)
+
+
+WAYS = {
+    "boto3": _through_boto3,
+    "Converse": _through_langchain,
+    "InvokeModel": _through_invoke_model,
+}
+
+
+@pytest.mark.filterwarnings("ignore::langchain_bedrock_cache.CacheSkippedWarning")
+@pytest.mark.parametrize("way", WAYS)
+def test_calls_after_a_refusal_say_that_it_was_one(way: str, stage_of_refusals: Stage) -> None:
+    """They have no points since Bedrock refused some, and until when: the policy has no part."""
+    stage = stage_of_refusals
+    call = WAYS[way](stage)
+    call()
+    stage.clock.advance(1_790)
+    call()
+    refused, after = stage.handler.records
+    assert refused.diagnosis is not None
+    assert after.diagnosis is not None
+    assert (refused.diagnosis.verdict, after.diagnosis.verdict) == ("refused", "no_points")
+    assert after.plan is not None
+    assert {skipped["reason"] for skipped in after.plan["skipped"]} == {"refused_before"}
+    model, through = profile(CLAUDE).id, " through InvokeModel" if way == "InvokeModel" else ""
+    assert after.diagnosis.detail == (
+        f"refused before: Bedrock refused a cache point for {model} in us-east-1{through} "
+        "(not tried for 31 more min)"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::langchain_bedrock_cache.CacheSkippedWarning")
+def test_what_is_too_short_was_not_refused(stage_of_refusals: Stage) -> None:
+    """After a refusal as before it, a request that is too short to be cached is just that."""
+    stage = stage_of_refusals
+    client = cached_client(stage.emulator.client(), memory=stage.memory, recorder=stage.handler)
+    client.converse(**ask(user("Why?"), system=[text(2_000)]))
+    client.converse(**ask(user("Why?"), system=[text(300)]))
+    last = stage.handler.records[-1].diagnosis
+    assert last is not None
+    assert last.verdict == "too_short"
+
+
+@pytest.mark.filterwarnings("ignore::langchain_bedrock_cache.CacheSkippedWarning")
+def test_what_to_do_about_a_refusal(stage_of_refusals: Stage) -> None:
+    """The report does not recommend the policy that is in use, where an entry goes unread."""
+    stage = stage_of_refusals
+    client = cached_client(stage.emulator.client(), memory=stage.memory, recorder=stage.handler)
+    own = ask(user("Why?"), system=[text(2_000), POINT])
+    prompt = ask(user("Why?"), system=[text(2_000)])
+    client.converse(**prompt)
+    stage.emulator.clear_faults()
+    for request in (own, prompt, prompt):
+        client.converse(**request)
+    (problem,) = stage.handler.report().problems
+    assert problem.verdict == "no_points"
+    assert "Correct what Bedrock refused" in problem.remedy
 
 
 PROVISIONED = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc"
