@@ -139,7 +139,7 @@ def _rows(spans: Sequence[MetricSpan], name_of: Callable[[MetricSpan], str]) -> 
 def row_of_spans(name: str, spans: Sequence[MetricSpan]) -> ReportRow:
     """Add up spans in one row; `wasted_tokens` is 0 where CloudWatch does not know it.
 
-    Of what could be mended it knows no more than what was in the cache.
+    Of what could be mended it knows no more than what was in the cache, and not what it costs.
     """
     waste = sum(span.wasted_tokens or 0 for span in spans)
     row = ReportRow(

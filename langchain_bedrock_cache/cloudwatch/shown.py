@@ -88,5 +88,7 @@ def _notes(facts: MetricFacts) -> list[str]:
     if facts.spans:
         notes.append("Metrics are sums; CacheUsageCallbackHandler's report says why calls missed.")
     if facts.knows_waste:
-        notes.append("It also says what mending is worth where nothing was in the cache.")
+        notes.append(
+            "It also says what mending is worth where nothing was in the cache, less its cost."
+        )
     return notes

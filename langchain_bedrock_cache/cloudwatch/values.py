@@ -9,7 +9,7 @@ from langchain_bedrock_cache.checks import check_type
 from langchain_bedrock_cache.cloudwatch.metrics import MODEL_DIMENSION
 from langchain_bedrock_cache.exceptions import CachePolicyError
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report.rows import wasted_usd
+from langchain_bedrock_cache.report.worth import wasted_usd
 
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
 _MAX_DIMENSIONS = 30

@@ -11,8 +11,8 @@ from langchain_bedrock_cache.extras import needs
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.html import as_html
-from langchain_bedrock_cache.report.rows import mendable_tokens, mendable_usd, wasted_usd
 from langchain_bedrock_cache.report.text import as_text
+from langchain_bedrock_cache.report.worth import Mending
 from langchain_bedrock_cache.usage import CacheUsage
 
 _USAGE = tuple(CacheUsage().as_dict())
@@ -53,8 +53,8 @@ class CacheReport(ReportFacts):
         """
         with needs("pandas", what="to_pandas", extra="pandas"):
             pandas = import_module("pandas")
-        rows = [_call_as_dict(record) for record in self.records]
-        frame = pandas.DataFrame(rows, columns=[*_call_as_dict(_NO_CALL)])
+        rows = [_call_as_dict(record, self.mending) for record in self.records]
+        frame = pandas.DataFrame(rows, columns=[*_call_as_dict(_NO_CALL, self.mending)])
         # Tokens stay whole numbers where some calls have none: pandas' own integers cannot.
         return frame.astype(dict.fromkeys(_TOKEN_COLUMNS, "Int64"))
 
@@ -84,9 +84,9 @@ class CacheReport(ReportFacts):
         return as_html(self)
 
 
-def _call_as_dict(record: CallRecord) -> dict[str, Any]:
+def _call_as_dict(record: CallRecord, mending: Mending) -> dict[str, Any]:
     usage, cost, found = record.usage, record.cost, record.diagnosis
-    wasted, mendable = wasted_usd(record), mendable_usd(record)
+    wasted, mendable = mending.usd_of_waste_and_mending(record)
     return {
         "started_at": record.started_at,
         "run": str(record.root_run_id),
@@ -105,7 +105,7 @@ def _call_as_dict(record: CallRecord) -> dict[str, Any]:
         "place": found.place if found else None,
         "wasted_tokens": found.wasted_tokens if found else None,
         "wasted_usd": None if wasted is None else float(wasted),
-        "mendable_tokens": mendable_tokens(record) if found else None,
+        "mendable_tokens": mending.tokens(record) if found else None,
         "mendable_usd": None if mendable is None else float(mendable),
         "error": record.error,
     }

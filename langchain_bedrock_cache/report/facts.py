@@ -14,6 +14,7 @@ from langchain_bedrock_cache.report.quota import QuotaEffect, is_provisioned, qu
 from langchain_bedrock_cache.report.rows import ReportRow, row_of, rows_by
 from langchain_bedrock_cache.report.speed import Speed, speed_of
 from langchain_bedrock_cache.report.tree import RunNode, run_tree
+from langchain_bedrock_cache.report.worth import Mending
 
 _SPANS = (("minute", 60.0), ("hour", 3_600.0), ("day", 86_400.0))
 _MAX_SPANS = 1_440
@@ -38,9 +39,14 @@ class ReportFacts:
             check_type("a record", record, CallRecord, what="a CallRecord")
 
     @cached_property
+    def mending(self) -> Mending:
+        """What mending a call is worth, seen from all calls of the report."""
+        return Mending(self.records)
+
+    @cached_property
     def total(self) -> ReportRow:
         """All calls added up."""
-        return row_of("total", self.records)
+        return row_of("total", self.records, self.mending)
 
     def by(self, grouping: Grouping) -> list[ReportRow]:
         """Return a row per model, tag, step, outermost run or verdict.
@@ -56,7 +62,7 @@ class ReportFacts:
             "run": lambda record: [_run_name(record)],
             "verdict": lambda record: [_verdict(record)],
         }
-        return rows_by(self.records, names[grouping])
+        return rows_by(self.records, names[grouping], self.mending)
 
     def runs(self, *, latest: int | None = None) -> list[tuple[ReportRow, list[ReportRow]]]:
         """Return outermost runs with their steps, in the order in which they first ended a call.
@@ -70,7 +76,7 @@ class ReportFacts:
         for record in self.records:
             runs.setdefault(_run_name(record), []).append(record)
         wanted = list(runs.items())[-latest if latest else 0 :]
-        return [_run_and_steps(name, calls) for name, calls in wanted]
+        return [_run_and_steps(name, calls, self.mending) for name, calls in wanted]
 
     @cached_property
     def run_count(self) -> int:
@@ -88,7 +94,10 @@ class ReportFacts:
             if record.started_at is not None:
                 start = record.started_at // seconds * seconds
                 spans.setdefault(start, []).append(record)
-        return [(start, row_of(f"{start:.0f}", calls)) for start, calls in sorted(spans.items())]
+        return [
+            (start, row_of(f"{start:.0f}", calls, self.mending))
+            for start, calls in sorted(spans.items())
+        ]
 
     def timeline(self, *, most: int) -> tuple[str, list[tuple[float, ReportRow]]]:
         """Return rows over time, of minutes or of what is longer, not to have too many.
@@ -117,12 +126,12 @@ class ReportFacts:
         """
         check_number("most_runs", most_runs, least=1, is_whole=True)
         check_number("most_calls", most_calls, least=1, is_whole=True)
-        return run_tree(self.records, most_runs=most_runs, most_calls=most_calls)
+        return run_tree(self.records, self.mending, most_runs=most_runs, most_calls=most_calls)
 
     @cached_property
     def problems(self) -> list[Problem]:
         """Why calls read less than they could have, the most tokens first."""
-        return find_problems(self.records)
+        return find_problems(self.records, self.mending)
 
     @cached_property
     def speed(self) -> Speed:
@@ -140,7 +149,8 @@ class ReportFacts:
         records = [record for record in self.records if is_provisioned(record)]
         if not records:
             return None
-        return quota_effect(row_of("provisioned", records), (r.started_at for r in records))
+        row = row_of("provisioned", records, self.mending)
+        return quota_effect(row, (r.started_at for r in records))
 
     @property
     def quota_free_tokens(self) -> int:
@@ -188,11 +198,13 @@ def _without_name(row: ReportRow) -> dict[str, Any]:
     return {key: value for key, value in row.as_dict().items() if key != "name"}
 
 
-def _run_and_steps(name: str, calls: Sequence[CallRecord]) -> tuple[ReportRow, list[ReportRow]]:
-    run, steps = row_of(name, calls), {_step(record) for record in calls}
+def _run_and_steps(
+    name: str, calls: Sequence[CallRecord], mending: Mending
+) -> tuple[ReportRow, list[ReportRow]]:
+    run, steps = row_of(name, calls, mending), {_step(record) for record in calls}
     if len(steps) == 1:
         return run, [replace(run, name=steps.pop())]
-    return run, rows_by(calls, lambda record: [_step(record)])
+    return run, rows_by(calls, lambda record: [_step(record)], mending)
 
 
 def _step(record: CallRecord) -> str:

@@ -8,11 +8,18 @@ from html import escape
 
 from langchain_bedrock_cache.report.facts import ReportFacts
 from langchain_bedrock_cache.report.html_style import STYLE
-from langchain_bedrock_cache.report.problems import Problem
+from langchain_bedrock_cache.report.problems import Problem, without_small
 from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.report.sections import MAX_ROWS, Section, runs_of, sections_of
 from langchain_bedrock_cache.report.tree import OutlineRow
-from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, problem_line
+from langchain_bedrock_cache.report.words import (
+    HEADINGS,
+    cells,
+    headline,
+    notes_on,
+    problem_line,
+    small_problems_line,
+)
 
 _JOINTS = re.compile(r"([.:/_-])(?=[^\W\d])")
 _VERDICT = "verdict"
@@ -26,7 +33,7 @@ def as_html(report: ReportFacts) -> str:
         parts.append(_bar(report.total))
     parts += [f"<p>{escape(note)}</p>" for note in notes_on(report)]
     if report.problems:
-        parts.append(_problems(report.problems))
+        parts.append(_problems(*without_small(report.problems, report.total)))
     if report.records:
         parts += [_HINT, _table("By model", report.by("model"))]
         parts.append(_table("By verdict", report.by("verdict")))
@@ -57,12 +64,14 @@ def _bar(row: ReportRow) -> str:
     return f'<div class="bar" role="img" aria-label="{alt}">{bar}</div><p class="key">{key}</p>'
 
 
-def _problems(problems: Sequence[Problem]) -> str:
+def _problems(problems: Sequence[Problem], small: Sequence[Problem]) -> str:
     lines = "".join(
         f"<li>{escape(problem_line(one))}<span>{escape(one.remedy)}</span></li>"
         for one in problems[:MAX_ROWS]
     )
-    return f'<h4>What to mend</h4><ul class="mend">{lines}</ul>{_more(len(problems) - MAX_ROWS)}'
+    told = f'<ul class="mend">{lines}</ul>' if problems else ""
+    rest = f"<p>{escape(small_problems_line(small))}</p>" if small else ""
+    return f"<h4>What to mend</h4>{told}{_more(len(problems) - MAX_ROWS)}{rest}"
 
 
 def _table(caption: str, rows: Sequence[ReportRow]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from langchain_bedrock_cache.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.records import CallRecord
-from langchain_bedrock_cache.report.rows import ReportRow, mendable_tokens, row_of
+from langchain_bedrock_cache.report.pauses import Bridge
+from langchain_bedrock_cache.report.rows import ReportRow, row_of
+from langchain_bedrock_cache.report.worth import Mending
 from langchain_bedrock_cache.sent_requests.change_kinds import WORDS
 from langchain_bedrock_cache.sent_requests.remedies import remedy
 
@@ -27,12 +30,15 @@ _REMEDIES: Mapping[Verdict, str] = {
     "in_flight": "Let one call go first: warm(model, prompt), or "
     "CachePolicy(single_flight_seconds=...).",
     "no_points": "Cache it: with CachePolicy(), or with cache points of your own.",
-    "refused": "Correct what Bedrock refused: these calls were sent again without cache points.",
+    "refused": "Correct what Bedrock refused: these calls were sent without cache points.",
 }
-_REMEDY_5M = (
-    'Keep it for longer, CachePolicy(ttl="1h"), or warm with KeepAlive, if pauses are that long.'
-)
-_REMEDY_1H = "Keep it warm with KeepAlive, if what it reads is worth the pings."
+_BRIDGES: Mapping[Bridge, str] = {
+    "1h": 'Keep it for longer: CachePolicy(ttl="1h"). Writes cost more then, which is taken off.',
+    "keep_alive": "Keep it warm with KeepAlive: its pings are taken off.",
+}
+# Of the cost of all calls, or of their input where that is not known.
+_SMALL = 100
+_NUMBER = re.compile(r"\d(?:[\d,]*\d)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,30 +80,56 @@ class Problem:
         }
 
 
-def find_problems(records: Iterable[CallRecord]) -> list[Problem]:
+def find_problems(records: Iterable[CallRecord], mending: Mending) -> list[Problem]:
     """Return why calls read less than they could have, the most tokens first.
 
     Args:
         records: The calls. One that changed in several places counts at the first of them.
+        mending: What mending them is worth.
 
     Returns:
         A problem per verdict, place and cause of which any call could have read more. Places in
-        messages move on with each turn: all of them are one.
+        messages move on with each turn, and numbers of tokens differ: all of them are one.
     """
-    groups: dict[tuple[Verdict, str, str], list[CallRecord]] = {}
+    groups: dict[tuple[Verdict, str, str, Bridge | None], list[CallRecord]] = {}
     for record in records:
         found = record.diagnosis
         if found is not None and found.verdict != "hit":
-            groups.setdefault((found.verdict, _where(found), _what(found)), []).append(record)
+            what = _NUMBER.sub("0", _what(found))
+            key = found.verdict, _where(found), what, mending.bridge(record)
+            groups.setdefault(key, []).append(record)
     problems = [
-        _problem(what, calls)
-        for (_, _, what), calls in groups.items()
-        if any(mendable_tokens(call) for call in calls)
+        _problem(calls, bridge, mending)
+        for (_, _, _, bridge), calls in groups.items()
+        if any(mending.tokens(call) for call in calls)
     ]
     return sorted(problems, key=lambda problem: -problem.row.mendable_tokens)
 
 
-def _problem(what: str, calls: list[CallRecord]) -> Problem:
+def without_small(
+    problems: Sequence[Problem], total: ReportRow
+) -> tuple[list[Problem], list[Problem]]:
+    """Tell problems that are worth 1 % of the cost from those that are worth less.
+
+    Args:
+        problems: Of a report.
+        total: All of its calls. Where no price is known, tokens are compared with their input.
+
+    Returns:
+        Those that are worth a look, and the small ones.
+    """
+    shown: list[Problem] = []
+    small: list[Problem] = []
+    for one in problems:
+        if one.worth_usd is None or not total.cost_usd:
+            is_small = one.row.mendable_tokens * _SMALL < total.usage.input_tokens
+        else:
+            is_small = one.worth_usd * _SMALL < total.cost_usd
+        (small if is_small else shown).append(one)
+    return shown, small
+
+
+def _problem(calls: list[CallRecord], bridge: Bridge | None, mending: Mending) -> Problem:
     found = [call.diagnosis for call in calls if call.diagnosis is not None]
     changes = [one.change for one in found if one.change is not None]
     places = {one.place for one in found}
@@ -106,9 +138,9 @@ def _problem(what: str, calls: list[CallRecord]) -> Problem:
         verdict=found[0].verdict,
         place=places.pop() if len(places) == 1 else _where(found[0]),
         offset_chars=min(offsets, default=None),
-        what=what,
-        remedy=_remedy(found[0]),
-        row=row_of(found[0].verdict, calls),
+        what=_with_ranges([_what(one) for one in found]),
+        remedy=_remedy(found[0], bridge),
+        row=row_of(found[0].verdict, calls, mending),
     )
 
 
@@ -125,9 +157,26 @@ def _what(found: Diagnosis) -> str:
     return _WHAT.get(found.verdict) or found.detail.split(" (")[0]
 
 
-def _remedy(found: Diagnosis) -> str:
+def _with_ranges(said: Sequence[str]) -> str:
+    """Return what was said, with its numbers from the least to the most."""
+    spans = map(_span, zip(*map(_NUMBER.findall, said), strict=True))
+    return _NUMBER.sub(lambda _: next(spans), said[0])
+
+
+def _span(numbers: Sequence[str]) -> str:
+    least, most = (pick(numbers, key=_value) for pick in (min, max))
+    return least if _value(least) == _value(most) else f"{least} to {most}"
+
+
+def _value(number: str) -> int:
+    return int(number.replace(",", ""))
+
+
+def _remedy(found: Diagnosis, bridge: Bridge | None) -> str:
+    if bridge is not None:
+        return _BRIDGES[bridge]
     if found.change is not None:
         return remedy(found.change)
-    if found.verdict == "expired":
-        return _REMEDY_5M if found.ttl == "5m" else _REMEDY_1H
+    if found.verdict == "no_points" and "refused before" in found.detail:
+        return _REMEDIES["refused"]
     return _REMEDIES.get(found.verdict, "")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from langchain_bedrock_cache.pricing import price_multipliers, usd_text
+from langchain_bedrock_cache.pricing import usd_text
 from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.report.worth import Mending
 from langchain_bedrock_cache.usage import CacheUsage
 
 
@@ -32,9 +33,12 @@ class ReportRow:
         wasted_usd: What reading that would have saved; `None` if no price is known, or no call was
             diagnosed.
         mendable_tokens: What they did not read and could have, had nothing changed and everything
-            been cached from the start; what was in the cache is among it.
-        mendable_usd: What reading that would have saved, less what it would have cost to write what
-            nobody had written; `None` where `wasted_usd` is.
+            been cached from the start; what was in the cache is among it, unless it had expired and
+            nothing would have kept it for less than that saves.
+        mendable_usd: What reading that would have saved, less what it would have cost: to write
+            what nobody had written, or to keep what had expired; `None` where `wasted_usd` is.
+        is_estimate: Whether more could have been read than was in the cache: how much is an
+            estimate.
     """
 
     name: str
@@ -51,6 +55,7 @@ class ReportRow:
     wasted_usd: Decimal | None = None
     mendable_tokens: int = 0
     mendable_usd: Decimal | None = None
+    is_estimate: bool = False
 
     @property
     def hit_ratio(self) -> float:
@@ -81,11 +86,6 @@ class ReportRow:
         if self.cost_usd is None or self.mendable_usd is None:
             return None
         return self.cost_usd - self.mendable_usd
-
-    @property
-    def is_estimate(self) -> bool:
-        """Whether more could have been read than was in the cache: how much is an estimate."""
-        return self.mendable_tokens > self.wasted_tokens
 
     def sums_usd(self) -> dict[str, Decimal | None]:
         """Return all sums of USD by name; `None` where unknown."""
@@ -121,13 +121,16 @@ class ReportRow:
 
 
 def rows_by(
-    records: Iterable[CallRecord], names_of: Callable[[CallRecord], Iterable[str]]
+    records: Iterable[CallRecord],
+    names_of: Callable[[CallRecord], Iterable[str]],
+    mending: Mending,
 ) -> list[ReportRow]:
     """Add up records in groups.
 
     Args:
         records: The calls.
         names_of: Returns the groups of a call: none, one or several.
+        mending: What mending them is worth.
 
     Returns:
         A row per group, in the order in which the groups first occur.
@@ -136,17 +139,24 @@ def rows_by(
     for record in records:
         for name in names_of(record):
             groups.setdefault(name, []).append(record)
-    return [row_of(name, group) for name, group in groups.items()]
+    return [row_of(name, group, mending) for name, group in groups.items()]
 
 
-def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
-    """Add up records in one row."""
+def row_of(name: str, records: Sequence[CallRecord], mending: Mending) -> ReportRow:
+    """Add up records in one row.
+
+    Args:
+        name: What they have in common.
+        records: The calls.
+        mending: What mending them is worth, seen from all calls of the report.
+    """
     used = [record.usage for record in records if record.usage is not None]
     costs = [record.cost for record in records if record.cost is not None]
     is_known = bool(costs) or not records
     excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
     found = [record for record in records if record.diagnosis is not None]
-    worths = [worth_usd(record) for record in found]
+    worths = [mending.usd_of_waste_and_mending(record) for record in found]
+    readable = [mending.tokens(record) for record in found]
     wasted = [usd for usd, _ in worths if usd is not None]
     mendable = [usd for _, usd in worths if usd is not None]
     return ReportRow(
@@ -170,63 +180,11 @@ def row_of(name: str, records: Sequence[CallRecord]) -> ReportRow:
         ),
         wasted_tokens=sum(record.diagnosis.wasted_tokens for record in found if record.diagnosis),
         wasted_usd=sum(wasted, Decimal(0)) if is_known and found else None,
-        mendable_tokens=sum(map(mendable_tokens, found)),
+        mendable_tokens=sum(readable),
         mendable_usd=sum(mendable, Decimal(0)) if is_known and found else None,
+        is_estimate=any(
+            more > record.diagnosis.wasted_tokens
+            for more, record in zip(readable, found, strict=True)
+            if record.diagnosis
+        ),
     )
-
-
-def wasted_usd(record: CallRecord) -> Decimal | None:
-    """Return what a call would have cost less, had it read all that it could have read.
-
-    What was not read was written again, as far as the call wrote, and plain input otherwise.
-
-    Returns:
-        USD; `None` if the call wasted nothing or its price is not known.
-    """
-    return worth_usd(record)[0]
-
-
-def mendable_tokens(record: CallRecord) -> int:
-    """Return what a call could have read more, had nothing changed and everything been cached."""
-    usage, found = record.usage, record.diagnosis
-    if usage is None or found is None:
-        return 0
-    return max(found.wasted_tokens, found.readable_tokens - usage.cache_read_tokens, 0)
-
-
-def mendable_usd(record: CallRecord) -> Decimal | None:
-    """Return what a call would have cost less, had nothing changed and everything been cached.
-
-    What no call had written would have had to be written: at the price for 5 minutes.
-
-    Returns:
-        USD; `None` if the call could not have read more or its price is not known.
-    """
-    return worth_usd(record)[1]
-
-
-def worth_usd(record: CallRecord) -> tuple[Decimal | None, Decimal | None]:
-    """Return `wasted_usd` and `mendable_usd` of a call at once."""
-    usage, cost, found = record.usage, record.cost, record.diagnosis
-    mendable = mendable_tokens(record)
-    if usage is None or cost is None or found is None or not mendable:
-        return None, None
-    input_tokens, written = usage.input_tokens, usage.cache_write_tokens
-    if not input_tokens:
-        return None, None
-    input_usd = (cost.without_caching_usd - cost.output_usd) / input_tokens
-    ratios = price_multipliers(record.model_id or "", base_model=record.answered_by)
-    read_usd = input_usd * Decimal(str(ratios.read))
-    rewriting_usd = cost.cache_write_usd / written - read_usd if written else Decimal(0)
-
-    def saved(tokens: int) -> Decimal:
-        rewritten = min(tokens, written)
-        plain = min(tokens - rewritten, usage.uncached_input_tokens)
-        return rewritten * rewriting_usd + plain * (input_usd - read_usd)
-
-    wasted = saved(found.wasted_tokens) if found.wasted_tokens else None
-    if wasted is not None and mendable == found.wasted_tokens and not found.unwritten_tokens:
-        return wasted, wasted
-    unwritten = min(mendable, found.unwritten_tokens)
-    extra_usd = unwritten * input_usd * (Decimal(str(ratios.write_5m)) - 1) if unwritten else 0
-    return wasted, saved(mendable) - extra_usd

@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from langchain_bedrock_cache.report.facts import ReportFacts
+from langchain_bedrock_cache.report.problems import without_small
 from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.report.sections import MAX_ROWS, runs_of, sections_of
-from langchain_bedrock_cache.report.words import HEADINGS, cells, headline, notes_on, problem_line
+from langchain_bedrock_cache.report.words import (
+    HEADINGS,
+    cells,
+    headline,
+    notes_on,
+    problem_line,
+    small_problems_line,
+)
 from langchain_bedrock_cache.wording import counted
 
 _BETWEEN = "  "
@@ -55,12 +63,14 @@ def _findings(report: ReportFacts, width: int | None) -> list[str]:
         rows = [*models, report.total] if len(models) > 1 else models
         lines += ["", *table(rows, width=width), "", *table(report.by("verdict"), width=width)]
     if report.problems:
+        problems, small = without_small(report.problems, report.total)
         lines += ["", "What to mend:"]
-        for problem in report.problems[:MAX_ROWS]:
+        for problem in problems[:MAX_ROWS]:
             lines += _wrapped(problem_line(problem), width, indent="  ")
             lines += _wrapped(problem.remedy, width, indent="    ")
-        more = len(report.problems) - MAX_ROWS
+        more = len(problems) - MAX_ROWS
         lines += [f"  … and {more:,} more"] if more > 0 else []
+        lines += _wrapped(small_problems_line(small), width, indent="  ") if small else []
     notes = [line for note in notes_on(report) for line in _wrapped(note, width)]
     return [*lines, *([""] if notes else []), *notes]
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from langchain_bedrock_cache.records import CallRecord, OuterRun
-from langchain_bedrock_cache.report.rows import ReportRow, mendable_tokens, row_of
+from langchain_bedrock_cache.report.rows import ReportRow, row_of
+from langchain_bedrock_cache.report.worth import Mending
 from langchain_bedrock_cache.wording import counted
 
 
@@ -53,12 +54,13 @@ class RunNode:
 
 
 def run_tree(
-    records: Sequence[CallRecord], *, most_runs: int, most_calls: int
+    records: Sequence[CallRecord], mending: Mending, *, most_runs: int, most_calls: int
 ) -> tuple[RunNode, ...]:
     """Return outermost runs as trees: those with the most to mend, then the latest.
 
     Args:
         records: The calls.
+        mending: What mending them is worth.
         most_runs: How many runs.
         most_calls: How many calls of each run; those that end first, as they end.
 
@@ -70,21 +72,25 @@ def run_tree(
         runs.setdefault(record.root_run_id, []).append(record)
     numbered = list(enumerate(runs.values()))
     if len(numbered) > most_runs:
-        numbered.sort(key=lambda run: (sum(map(mendable_tokens, run[1])), run[0]), reverse=True)
+        numbered.sort(key=lambda run: (sum(map(mending.tokens, run[1])), run[0]), reverse=True)
     shown = sorted(numbered[:most_runs], key=lambda run: run[0])
-    return tuple(_tree(calls, most_calls) for _, calls in shown)
+    return tuple(_tree(calls, mending, most_calls) for _, calls in shown)
 
 
-def _tree(calls: Sequence[CallRecord], most: int) -> RunNode:
+def _tree(calls: Sequence[CallRecord], mending: Mending, most: int) -> RunNode:
     first = calls[0]
     if first.run_id == first.root_run_id:
-        return _leaf(first, name=first.root_name)
+        return _leaf(first, mending, name=first.root_name)
     outermost = OuterRun(first.root_run_id, first.root_name)
-    return _node(outermost, calls, depth=1, wanted=frozenset(map(id, calls[:most])))
+    return _node(outermost, calls, mending, depth=1, wanted=frozenset(map(id, calls[:most])))
 
 
 def _node(
-    run: OuterRun, calls: Sequence[CallRecord], depth: int, wanted: frozenset[int]
+    run: OuterRun,
+    calls: Sequence[CallRecord],
+    mending: Mending,
+    depth: int,
+    wanted: frozenset[int],
 ) -> RunNode:
     """Return a run; `depth` is how many runs of the paths of its calls are around what is in it."""
     inside: dict[UUID, list[CallRecord]] = {}
@@ -96,25 +102,25 @@ def _node(
         if not any(id(call) in wanted for call in group):
             continue
         if depth < len(group[0].path):
-            nodes.append(_node(group[0].path[depth], group, depth + 1, wanted))
+            nodes.append(_node(group[0].path[depth], group, mending, depth + 1, wanted))
         else:
-            nodes += [_leaf(call) for call in group]
+            nodes += [_leaf(call, mending) for call in group]
     shown = sum(node.row.calls for node in nodes)
     name = run.name or "run"
     is_one = len(nodes) == 1 and shown == len(calls)
     return RunNode(
         run_id=run.run_id,
-        row=replace(nodes[0].row, name=name) if is_one else row_of(name, calls),
+        row=replace(nodes[0].row, name=name) if is_one else row_of(name, calls, mending),
         nodes=tuple(nodes),
         more_calls=len(calls) - shown,
     )
 
 
-def _leaf(call: CallRecord, *, name: str | None = None) -> RunNode:
+def _leaf(call: CallRecord, mending: Mending, *, name: str | None = None) -> RunNode:
     found = call.diagnosis
     return RunNode(
         run_id=call.run_id,
-        row=row_of(name or call.model_name, [call]),
+        row=row_of(name or call.model_name, [call], mending),
         verdict=found.verdict.replace("_", " ") if found else (call.error or ""),
         place=found.place if found else "",
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from langchain_bedrock_cache.report.facts import ReportFacts
+from langchain_bedrock_cache.report.pauses import LONGEST_SECONDS
 from langchain_bedrock_cache.report.problems import Problem
 from langchain_bedrock_cache.report.rows import ReportRow
 from langchain_bedrock_cache.wording import counted
@@ -58,6 +60,20 @@ def problem_line(problem: Problem) -> str:
     return f"{problem.verdict.replace('_', ' ')}{where}: {problem.what}. {calls}, {lost}{worth}."
 
 
+def small_problems_line(problems: Sequence[Problem]) -> str:
+    """Return problems that are not told one by one as a line: how many, and what they are worth."""
+    worths = [one.worth_usd for one in problems]
+    is_estimate = any(one.row.is_estimate for one in problems)
+    if None in worths:
+        what, worth = "input", f"{sum(one.row.mendable_tokens for one in problems):,} tokens"
+    else:
+        what, worth = "cost", usd(sum((one for one in worths if one), Decimal(0)))
+    one_by_one = ", each" if len(problems) > 1 else ","
+    about = "about " if is_estimate else ""
+    count = counted(len(problems), "smaller one")
+    return f"{count}{one_by_one} below 1% of the {what}: {about}{worth} in all."
+
+
 def notes_on(report: ReportFacts) -> list[str]:
     """Return what else there is to say, and what is missing from the sums."""
     total, speed = report.total, report.speed
@@ -71,6 +87,36 @@ def notes_on(report: ReportFacts) -> list[str]:
         notes.append(
             f"Hits took {speed.hit_seconds:.2f} s, misses {speed.miss_seconds:.2f} s (medians)."
         )
+    return notes + _not_mended(report) + _not_known(total)
+
+
+def _not_mended(report: ReportFacts) -> list[str]:
+    """Return why nothing is said of some calls under what to mend."""
+    late, unseen, longest = 0, 0, 0.0
+    for record in report.records:
+        found = record.diagnosis
+        if found is None:
+            unseen += record.usage is not None
+        elif found.verdict == "expired" and found.is_waste and not report.mending.bridge(record):
+            late += 1
+            longest = max(longest, found.age_seconds or 0.0)
+    notes = []
+    if late:
+        ways = "no lifetime is that long, and" if longest >= LONGEST_SECONDS else "longer ones and"
+        came = f"{counted(late, 'call')} came after pauses beyond the lifetime"
+        notes.append(f"{came} that are not worth bridging: {ways} pings cost more than they save.")
+    if unseen:
+        were = "was" if unseen == 1 else "were"
+        notes.append(
+            f"{unseen:,} of the calls {were} not diagnosed: no client of this package sent them. "
+            'Give the model client=cached_client(boto3.client("bedrock-runtime")), or use '
+            "ChatBedrockCached."
+        )
+    return notes
+
+
+def _not_known(total: ReportRow) -> list[str]:
+    notes = []
     if total.failed_calls:
         were = "was" if total.failed_calls == 1 else "were"
         notes.append(f"{total.failed_calls:,} of the calls failed or {were} cut off.")
@@ -96,7 +142,9 @@ def _costs(total: ReportRow) -> list[str]:
     if total.bound_usd is None:
         return [f"{said}."]
     if not total.mendable_tokens:
-        return [f"{said}; no more could have been read."]
+        is_costly = total.wasted_tokens > 0
+        more = "reading more would have cost more" if is_costly else "no more could have been read"
+        return [f"{said}; {more}."]
     about = "about " if total.is_estimate else ""
     notes = [f"{said}; {about}{usd(total.bound_usd)} had everything been mended."]
     limits = "A call counts under the first place that changed, as if all behind it were mended too"

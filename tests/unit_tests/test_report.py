@@ -22,7 +22,7 @@ from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.report.facts import Grouping
-from langchain_bedrock_cache.report.rows import wasted_usd
+from langchain_bedrock_cache.report.worth import wasted_usd
 from langchain_bedrock_cache.usage import CacheUsage
 
 
