@@ -211,8 +211,8 @@ class ObservedStream:
         """End a stream that nobody has read or closed."""
         if self.__dict__.get("_has_ended", True):  # or never made: a copy that failed
             return
-        end = partial(_end_unread, self._call, self._planner, self._settlement, self._plan)
         try:
+            end = partial(_end_unread, self._call, self._planner, self._settlement, self._plan)
             if _is_at_work():
                 start_new_thread(end, ())
             else:

@@ -176,7 +176,6 @@ class Settlement:
                 usage = counts = None
             elif counts is None and usage:
                 counts = CacheUsage.from_converse(usage)
-            is_partial = is_partial and error is not None
             is_known = counts is not None and not is_partial
             failure = type(error).__name__ if error is not None and not is_known else None
             ended = self._judged(call, plan, counts, failure, chars_per_token)

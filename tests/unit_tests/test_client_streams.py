@@ -16,6 +16,7 @@ from situation_stage import Stage
 from wire import CLAUDE, NOVA, ask, text, user
 
 from langchain_bedrock_cache import (
+    CachePolicy,
     CacheUsage,
     CacheUsageCallbackHandler,
     PrefixMemory,
@@ -163,6 +164,20 @@ def test_a_stream_that_is_thrown_away_is_recorded(operation: str, stage: Stage) 
     del stream
     list(STREAMS[operation](client, LONG))
     assert len(stage.handler.records) == len(stage.emulator.ledger) == 3
+
+
+@EACH
+def test_nobody_waits_for_a_stream_that_is_thrown_away(operation: str, stage: Stage) -> None:
+    """Calls that would read what it writes are let go, whether somebody listens or not."""
+    for recorder in (stage.handler, None):
+        policy = CachePolicy.fixed(system="5m", single_flight_seconds=60)
+        client = cached_client(
+            stage.emulator.client(), policy=policy, memory=PrefixMemory(), recorder=recorder
+        )
+        stream = STREAMS[operation](client, LONG)
+        assert len(client.planner.flights)
+        del stream
+        assert not len(client.planner.flights)
 
 
 @EACH
