@@ -86,7 +86,7 @@ class CacheReport(ReportFacts):
 
 def _call_as_dict(record: CallRecord, mending: Mending) -> dict[str, Any]:
     usage, cost, found = record.usage, record.cost, record.diagnosis
-    wasted, mendable = mending.usd_of_waste_and_mending(record)
+    worth = mending.worth(record)
     return {
         "started_at": record.started_at,
         "run": str(record.root_run_id),
@@ -104,8 +104,8 @@ def _call_as_dict(record: CallRecord, mending: Mending) -> dict[str, Any]:
         "verdict": found.verdict if found else None,
         "place": found.place if found else None,
         "wasted_tokens": found.wasted_tokens if found else None,
-        "wasted_usd": None if wasted is None else float(wasted),
-        "mendable_tokens": mending.tokens(record) if found else None,
-        "mendable_usd": None if mendable is None else float(mendable),
+        "wasted_usd": None if worth.wasted_usd is None else float(worth.wasted_usd),
+        "mendable_tokens": worth.tokens if found else None,
+        "mendable_usd": None if worth.usd is None else float(worth.usd),
         "error": record.error,
     }

@@ -101,7 +101,7 @@ def find_problems(records: Iterable[CallRecord], mending: Mending) -> list[Probl
     problems = [
         _problem(calls, bridge, mending)
         for (_, _, _, bridge), calls in groups.items()
-        if any(mending.tokens(call) for call in calls)
+        if any(mending.worth(call).tokens for call in calls)
     ]
     return sorted(problems, key=lambda problem: -problem.row.mendable_tokens)
 

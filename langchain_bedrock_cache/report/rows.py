@@ -155,10 +155,9 @@ def row_of(name: str, records: Sequence[CallRecord], mending: Mending) -> Report
     is_known = bool(costs) or not records
     excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
     found = [record for record in records if record.diagnosis is not None]
-    worths = [mending.usd_of_waste_and_mending(record) for record in found]
-    readable = [mending.tokens(record) for record in found]
-    wasted = [usd for usd, _ in worths if usd is not None]
-    mendable = [usd for _, usd in worths if usd is not None]
+    worths = [mending.worth(record) for record in found]
+    wasted = [worth.wasted_usd for worth in worths if worth.wasted_usd is not None]
+    mendable = [worth.usd for worth in worths if worth.usd is not None]
     return ReportRow(
         name=name,
         calls=len(records),
@@ -180,11 +179,11 @@ def row_of(name: str, records: Sequence[CallRecord], mending: Mending) -> Report
         ),
         wasted_tokens=sum(record.diagnosis.wasted_tokens for record in found if record.diagnosis),
         wasted_usd=sum(wasted, Decimal(0)) if is_known and found else None,
-        mendable_tokens=sum(readable),
+        mendable_tokens=sum(worth.tokens for worth in worths),
         mendable_usd=sum(mendable, Decimal(0)) if is_known and found else None,
         is_estimate=any(
-            more > record.diagnosis.wasted_tokens
-            for more, record in zip(readable, found, strict=True)
+            worth.tokens > record.diagnosis.wasted_tokens
+            for worth, record in zip(worths, found, strict=True)
             if record.diagnosis
         ),
     )

@@ -72,7 +72,10 @@ def run_tree(
         runs.setdefault(record.root_run_id, []).append(record)
     numbered = list(enumerate(runs.values()))
     if len(numbered) > most_runs:
-        numbered.sort(key=lambda run: (sum(map(mending.tokens, run[1])), run[0]), reverse=True)
+        numbered.sort(
+            key=lambda run: (sum(mending.worth(call).tokens for call in run[1]), run[0]),
+            reverse=True,
+        )
     shown = sorted(numbered[:most_runs], key=lambda run: run[0])
     return tuple(_tree(calls, mending, most_calls) for _, calls in shown)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report.pauses import (
@@ -14,15 +15,36 @@ from langchain_bedrock_cache.report.pauses import (
 )
 
 
+class Worth(NamedTuple):
+    """What mending a call is worth.
+
+    Attributes:
+        tokens: What it could have read more, had nothing changed and everything been cached.
+        usd: What that would have saved, less what it would have cost; `None` if it could not have
+            read more or its price is not known.
+        wasted_usd: What it would have cost less, had it read all that had been in the cache;
+            `None` if it wasted nothing or its price is not known.
+    """
+
+    tokens: int = 0
+    usd: Decimal | None = None
+    wasted_usd: Decimal | None = None
+
+
+_NOTHING = Worth()
+
+
 class Mending:
-    """What mending the calls of a report is worth.
+    """What mending the calls of a report is worth; remembers it, for all rows they are in.
 
     Args:
-        records: All calls of the report: what bridges their pauses depends on all of them.
+        records: All calls of the report, which has to keep them: what bridges their pauses depends
+            on all of them.
     """
 
     def __init__(self, records: Iterable[CallRecord]) -> None:
         self._pauses = Pauses(records)
+        self._worths: dict[int, Worth] = {}
 
     def bridge(self, record: CallRecord) -> Bridge | None:
         """Return what would have kept the entry that a call did not find any more.
@@ -32,8 +54,23 @@ class Mending:
         """
         return self._pauses.bridge(record)
 
-    def tokens(self, record: CallRecord) -> int:
-        """Return what a call could have read more, had nothing changed and all been cached."""
+    def worth(self, record: CallRecord) -> Worth:
+        """Return what mending a call is worth.
+
+        What no call had written would have had to be written: at the price for 5 minutes. A longer
+        lifetime makes writes dearer, and pings read.
+        """
+        found = record.diagnosis
+        if found is None or not (found.wasted_tokens or found.readable_tokens):
+            return _NOTHING
+        known = self._worths.get(id(record))
+        if known is None:
+            wasted, tokens = wasted_usd(record), self._tokens(record)
+            usd = self._usd(record, tokens, wasted) if tokens else None
+            self._worths[id(record)] = known = Worth(tokens, usd, wasted)
+        return known
+
+    def _tokens(self, record: CallRecord) -> int:
         usage, found = record.usage, record.diagnosis
         if usage is None or found is None:
             return 0
@@ -41,33 +78,19 @@ class Mending:
             return found.wasted_tokens if self.bridge(record) else 0
         return max(found.wasted_tokens, found.readable_tokens - usage.cache_read_tokens, 0)
 
-    def usd(self, record: CallRecord) -> Decimal | None:
-        """Return what that would have saved, less what it would have cost.
-
-        What no call had written would have had to be written: at the price for 5 minutes. A longer
-        lifetime makes writes dearer, and pings read.
-
-        Returns:
-            USD; `None` if the call could not have read more or its price is not known.
-        """
-        return self.usd_of_waste_and_mending(record)[1]
-
-    def usd_of_waste_and_mending(self, record: CallRecord) -> tuple[Decimal | None, Decimal | None]:
-        """Return `wasted_usd` and `usd` of a call at once."""
+    def _usd(self, record: CallRecord, tokens: int, wasted: Decimal | None) -> Decimal | None:
         found = record.diagnosis
-        wasted, mendable = wasted_usd(record), self.tokens(record)
-        if found is None or not mendable:
-            return wasted, None
+        if found is None:
+            return None
         if found.verdict == "expired":
-            return wasted, self._bridging_usd(record, wasted)
-        if wasted is not None and mendable == found.wasted_tokens and not found.unwritten_tokens:
-            return wasted, wasted
-        saved, input_usd = _saved_usd(record, mendable), _input_usd(record)
+            return self._bridging_usd(record, wasted)
+        if tokens == found.wasted_tokens and not found.unwritten_tokens:
+            return wasted
+        saved, input_usd = _saved_usd(record, tokens), _input_usd(record)
         if saved is None or input_usd is None:
-            return wasted, None
-        unwritten = min(mendable, found.unwritten_tokens)
-        dearer = Decimal(str(ratios_of(record).write_5m)) - 1
-        return wasted, saved - unwritten * input_usd * dearer
+            return None
+        unwritten = min(tokens, found.unwritten_tokens)
+        return saved - unwritten * input_usd * (Decimal(str(ratios_of(record).write_5m)) - 1)
 
     def _bridging_usd(self, record: CallRecord, wasted: Decimal | None) -> Decimal | None:
         """Return what bridging the pause before a call would have saved, and cost."""
