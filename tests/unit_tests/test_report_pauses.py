@@ -139,3 +139,15 @@ def test_pings_are_those_of_keep_alive() -> None:
         assert ping_count(pause, "5m") == pause // PING_SECONDS
     due = TTL_SECONDS["1h"] * keep_alive._INTERVAL_SHARE
     assert (ping_count(due - 1, "1h"), ping_count(due, "1h")) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("pause", "said"),
+    [(330, "5 min 30 s"), (600, "10 min"), (5_400, "1 h 30 min"), (86_400, "1 d")],
+)
+def test_pauses_are_told_in_units_that_fit(pause: int, said: str) -> None:
+    """A pause of a day is a day, not 1,440 minutes."""
+    report = _conversation(EVERYWHERE, turns=2, pause=pause)
+    found = report.records[-1].diagnosis
+    assert found is not None
+    assert found.detail == f"last used {said} ago, kept for 5m"

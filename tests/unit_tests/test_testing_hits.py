@@ -184,7 +184,7 @@ def test_a_block_that_misses_says_why() -> None:
         dated = ChatPromptTemplate([("system", "{day}. " + RULES), ("human", "Hi")]) | model
         days = [{"day": f"It is 2026-11-{n}"} for n in (20, 21)]
         changed = _said(*(partial(dated.invoke, day) for day in days))
-    assert "call 2: 0 read, 2,602 written, 2 uncached: expired: last used 60 min" in expired
+    assert "call 2: 0 read, 2,602 written, 2 uncached: expired: last used 1 h" in expired
     assert "max_wasted_tokens is 0" in expired
     assert "(a date, perhaps)" in changed
     assert "let a tool tell the date" in changed
