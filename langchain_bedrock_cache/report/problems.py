@@ -145,8 +145,11 @@ def _problem(calls: list[CallRecord], bridge: Bridge | None, mending: Mending) -
 
 
 def _where(found: Diagnosis) -> str:
-    in_messages = found.change is not None and found.change.section == "messages"
-    return "messages" if in_messages else found.place
+    """Return the place of a problem: one that moves from call to call is all of its section."""
+    change = found.change
+    if change is not None and (change.section == "messages" or change.kind == "tool_order"):
+        return change.section or ""
+    return found.place
 
 
 def _what(found: Diagnosis) -> str:

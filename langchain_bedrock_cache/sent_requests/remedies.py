@@ -10,6 +10,7 @@ from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.exact import ExactChange
 
 _BEHIND = "Put it behind what stays: into the last user message, or a system block of its own."
+_LAST = "Put it behind what stays: into the last user message."
 _TOOLS = "Bind the same tools, in the same order, to every call: sort them, and never filter them."
 _SETTING = "Keep it the same in all calls of a conversation, or give those that differ a model."
 _HISTORY = "Add to a history and leave what was sent alone, or cut it seldom and by much."
@@ -28,7 +29,9 @@ _REMEDIES: Mapping[ChangeKind, str] = {
     "identifier": "Leave identifiers out of the prompt (Converse's requestMetadata takes them), or "
     "put them into the last user message.",
     "media_name": "Give a document the same name each time: its name is part of the prompt.",
-    "not_kept": "Put what is not kept, such as passages, behind what is: the question first, as a "
+    "not_kept": "Keep messages in the history as they were sent; what is said for one turn only, "
+    "such as the time, is best the last thing in the prompt.",
+    "dropped": "Put what is not kept, such as passages, behind what is: the question first, as a "
     "block of its own, and passages last, behind the last cache point.",
     "branch": "Make what both share a block of its own: the planner ends a prefix there, or place "
     "a cache point behind it.",
@@ -46,4 +49,8 @@ def remedy(change: Change) -> str:
     if isinstance(change, ExactChange) and change.field.endswith(".toolUseId"):
         return _TOOL_IDS
     inside = change.section == "messages" and change.offset_chars is not None
-    return _QUESTION if inside and change.kind == "text" else _REMEDIES[change.kind]
+    if inside and change.kind == "text":
+        return _QUESTION
+    said = _REMEDIES[change.kind]
+    # Behind the first block of the system prompt, it is in a block of its own already, perhaps.
+    return said.replace(_BEHIND, _LAST) if change.section != "system" or change.block else said

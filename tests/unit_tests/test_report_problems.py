@@ -98,7 +98,7 @@ def test_calls_that_were_not_seen_say_what_to_do() -> None:
 @pytest.mark.parametrize("words", ["as they were sent", "Keep"])
 def test_passages_are_not_kept_for_the_sake_of_the_cache(words: str) -> None:
     """What is not kept goes behind what is: keeping passages costs more than it saves."""
-    said = remedy(Change(kind="not_kept", section="messages", message=0, block=0))
+    said = remedy(Change(kind="dropped", section="messages", message=0, block=0))
     assert words not in said
     assert "the question first" in said
     assert "passages last" in said
