@@ -158,6 +158,11 @@ def known_as(*names: str | None) -> list[str]:
     return [*said, *filter(None, map(base_model_id, said))]
 
 
+def kept_of_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a record keeps of a `CachePlan`: points, skipped sections, refusal."""
+    return {key: plan.get(key) for key in _PLAN_KEYS}
+
+
 def with_metadata(reading: CallReading, metadata: Mapping[str, Any]) -> CallReading:
     """Return a reading with what the client knows and the message does not say.
 
@@ -175,7 +180,7 @@ def with_metadata(reading: CallReading, metadata: Mapping[str, Any]) -> CallRead
     return reading._replace(
         usage=usage,
         reported_write_tokens=reported,
-        plan={key: plan.get(key) for key in _PLAN_KEYS},
+        plan=kept_of_plan(plan),
         request=plan.get("request"),
     )
 
@@ -193,7 +198,7 @@ def _read_candidates(answers: Iterable[Any]) -> CallReading:
     return CallReading(
         usage=usage,
         reported_write_tokens=_reported_write_tokens(usages),
-        plan={key: plan.get(key) for key in _PLAN_KEYS} if plan else None,
+        plan=kept_of_plan(plan) if plan else None,
         request=plan.get("request"),
         names=ModelNames(
             model_id=_first_text(metadata.get("inference_profile_id"), model_name),

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from langchain_bedrock_cache.call_readings import CallReading, ModelNames, answered_by
+from langchain_bedrock_cache.call_readings import (
+    CallReading,
+    ModelNames,
+    answered_by,
+    kept_of_plan,
+)
 from langchain_bedrock_cache.pricing import CostBreakdown
 from langchain_bedrock_cache.records import CallRecord, OuterRun
 from langchain_bedrock_cache.settling import EndedCall
-
-_PLAN_KEYS = ("points", "skipped", "refused")
 
 
 class CallingRun(NamedTuple):
@@ -51,7 +54,7 @@ def record_of(
     plan = call.plan
     reading = CallReading(
         usage=call.usage,
-        plan={key: plan.get(key) for key in _PLAN_KEYS} if plan is not None else None,
+        plan=kept_of_plan(plan) if plan is not None else None,
         names=names,
         routed_to=call.routed_to,
         service_tier=call.service_tier,

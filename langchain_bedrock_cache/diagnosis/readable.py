@@ -13,7 +13,7 @@ from dataclasses import replace
 from langchain_bedrock_cache.diagnosis.diagnosis import Diagnosis, Verdict
 from langchain_bedrock_cache.profiles import TTL_SECONDS
 from langchain_bedrock_cache.sent_requests import SentRequest
-from langchain_bedrock_cache.sent_requests.alike import is_version_of
+from langchain_bedrock_cache.sent_requests.alike import LONG_TEXT_CHARS, is_version_of
 from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint, common_chars
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -23,8 +23,6 @@ MENDABLE: frozenset[Verdict] = frozenset(("prefix_changed", "no_points", "too_sh
 _MAX_CALLS = 4_096
 # An estimate from characters is not exact to the token.
 _ALMOST = 0.98
-# From here on it is no accident if texts of two conversations look alike.
-_LONG_TEXT_CHARS = 1_000
 
 
 class IfMended:
@@ -134,7 +132,7 @@ def _shared_chars(earlier: Fingerprint, taken: Fingerprint, start: int) -> int:
     prefix = taken.prefix
     shared = prefix.chars_before(start)
     # A conversation that went on has the same messages still; short texts of two may look alike.
-    in_messages = 0 if len(taken) > len(earlier) else _LONG_TEXT_CHARS
+    in_messages = 0 if len(taken) > len(earlier) else LONG_TEXT_CHARS
     stayed = {block.content for block in earlier.blocks[start:]}
     for index, new in enumerate(taken.blocks[start:], start):
         size = prefix.chars[index] - prefix.chars_before(index)

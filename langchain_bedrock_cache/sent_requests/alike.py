@@ -16,6 +16,9 @@ MEDIA: tuple[BlockKind, ...] = ("image", "document", "pdf", "video", "audio")
 # Two texts are versions of one if about half of the longer one is at both ends of the other; what
 # is known to be common at the end may be half of what is.
 _COMMON_SHARE = 0.25
+LONG_TEXT_CHARS = 1_000
+"""Short questions may look alike and be different questions: from here on it is no accident."""
+
 # Blocks shorter than this ("yes", "ok") say nothing about whose conversation it is.
 _TELLING_CHARS = 12
 

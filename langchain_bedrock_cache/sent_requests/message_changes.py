@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_bedrock_cache.sent_requests.alike import (
+    LONG_TEXT_CHARS,
     MEDIA,
     begins_with,
     ends_alike,
@@ -17,8 +18,6 @@ from langchain_bedrock_cache.sent_requests.change import Change, change_at, text
 from langchain_bedrock_cache.sent_requests.change_kinds import ChangeKind
 from langchain_bedrock_cache.sent_requests.fingerprint import Block, Fingerprint
 
-# Short questions may look alike and be different questions: from here on it is no accident.
-_LONG_TEXT_CHARS = 1_000
 _TOOL_CALLS = ("tool_use", "tool_result")
 # A message of which less is left has lost something, such as the passages of its question.
 _MOST = 0.5
@@ -73,7 +72,7 @@ def _known_kind(old: Fingerprint, new: Fingerprint, start: int) -> ChangeKind | 
     before, now = old.blocks[start], new.blocks[start]
     # What was sent last and is history now is still the same message, and not another question.
     goes_on = len(new) > len(old)
-    is_sure = now.kind in MEDIA or max(before.chars, now.chars) >= _LONG_TEXT_CHARS
+    is_sure = now.kind in MEDIA or max(before.chars, now.chars) >= LONG_TEXT_CHARS
     if is_version_of(before, now) and (is_sure or (goes_on and now.kind in _TOOL_CALLS)):
         return text_kind(before, now)
     if goes_on and _is_part_of(old, new, start):
