@@ -15,6 +15,7 @@ from langchain_bedrock_cache.memory import PrefixMemory, default_memory
 
 if TYPE_CHECKING:
     from langchain_aws import ChatBedrockConverse
+    from situation_stage import Stage
 
     from langchain_bedrock_cache import ChatBedrockCached
 
@@ -49,6 +50,14 @@ def _fresh_default_memory() -> None:
     runnables = sys.modules.get("langchain_bedrock_cache.runnables.transformer")
     if runnables is not None:
         runnables._planner_of.cache_clear()
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """An emulator, a clock and a handler, with nothing left of other tests."""
+    from situation_stage import Stage  # noqa: PLC0415 - imports LangChain
+
+    return Stage()
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ from langchain_bedrock_cache.settling import EndedCall
 LONG = ask(user("What is rule 7 about?"), system=[text(2_000)])
 
 
-@pytest.fixture
-def stage() -> Stage:
-    """An emulator, a clock and a handler, with nothing left of other tests."""
-    return Stage()
-
-
 def client_of(stage: Stage, **settings: Any) -> Any:
     """Return a client whose calls the handler of the stage records."""
     settings.setdefault("recorder", stage.handler)

@@ -28,12 +28,6 @@ LONG = ask(user("What is rule 7 about?"), system=[text(2_000)])
 OTHER = ask(user("What is rule 7 about?"), system=[{"text": "Monday. " + words(2_000)}])
 
 
-@pytest.fixture
-def stage() -> Stage:
-    """An emulator, a clock and a handler, with nothing left of other tests."""
-    return Stage()
-
-
 def client_of(stage: Stage, **settings: Any) -> Any:
     """Return a client whose calls the handler of the stage records."""
     settings.setdefault("recorder", stage.handler)

@@ -25,12 +25,6 @@ LONG = ask(user("What is rule 7 about?"), system=[text(2_000)])
 
 
 @pytest.fixture
-def stage() -> Stage:
-    """An emulator, a clock and a handler, with nothing left of other tests."""
-    return Stage()
-
-
-@pytest.fixture
 def client(stage: Stage) -> Any:
     """A client whose calls the handler of the stage records."""
     return cached_client(stage.emulator.client(), memory=stage.memory, recorder=stage.handler)

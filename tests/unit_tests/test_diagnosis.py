@@ -26,12 +26,6 @@ from langchain_bedrock_cache.usage import CacheUsage
 PIECES = {4_096: 8, 32_768: 64}
 
 
-@pytest.fixture
-def stage() -> Stage:
-    """An emulator, a clock and a handler, with nothing left of other tests."""
-    return Stage()
-
-
 def test_there_are_enough_situations() -> None:
     """At least 25 of the situations are broken, each in a way of its own."""
     broken = [s for s in SITUATIONS.values() if s.verdict not in ("hit", "first_write")]

@@ -1,19 +1,18 @@
-"""Every bad input of reports, sinks, test kit, deployments and middleware: named at once."""
+"""Every bad input of reports, sinks, test kit and middleware: named at once."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import create_loader
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda
-from wire import CLAUDE, LLAMA, ask, user
+from wire import CLAUDE, ask, user
 
 from langchain_bedrock_cache import (
     BedrockCacheError,
@@ -43,11 +42,9 @@ from langchain_bedrock_cache.probe import ProbePlan
 from langchain_bedrock_cache.profiles import ModelProfile, find_profile, register_profile
 from langchain_bedrock_cache.report import CacheReport
 from langchain_bedrock_cache.serverless import (
-    DeploymentError,
     create_handler,
     create_run_handler,
     deployment_template,
-    state_machine_definition,
 )
 from langchain_bedrock_cache.simulate import ReadOptions, read_sources, simulate
 from langchain_bedrock_cache.telemetry import OpenTelemetrySink
@@ -83,17 +80,6 @@ def profile(**changes: Any) -> Callable[[], Any]:
 def stable(**options: Any) -> Callable[[], Any]:
     """Return what judges a prefix."""
     return lambda: assert_prefix_stable(**{"chain": ECHO, "inputs": ["1?"], **options})
-
-
-def deployed(**parameters: Any) -> Callable[[], Any]:
-    """Return what makes a template."""
-    return lambda: deployment_template(**{"model": CLAUDE, **parameters})
-
-
-def states(**parameters: Any) -> Callable[[], Any]:
-    """Return what defines a state machine."""
-    good: Mapping[str, Any] = {"answer_function": "a", "run_function": "b", "runs_uri": "s3://c/"}
-    return lambda: state_machine_definition(**{**good, **parameters})
 
 
 def summarizing(**settings: Any) -> Callable[[], Any]:
@@ -263,27 +249,6 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "s3_client is 'us-east-1', but must be a boto3 `s3` client, or None",
     ),
     "run handler: S3": (lambda: create_run_handler(s3_client=5), "s3_client is 5, but must be"),
-    "template: ttl": (deployed(model=LLAMA, ttl="2h"), "ttl is '2h'; choose one of '5m', '1h'"),
-    "template: bucket": (
-        deployed(document_bucket="s3://leases/"),
-        "document_bucket is 's3://leases/', but must be the name of a bucket alone",
-    ),
-    "template: days of logs": (
-        deployed(log_retention_days=31),
-        "log_retention_days is 31, but CloudWatch Logs takes 1, 3, 5, 7, 14, 30, 60",
-    ),
-    "template: days of runs": (
-        deployed(run_retention_days=0),
-        "run_retention_days is 0, but must be a whole number from 1 to",
-    ),
-    "template: base_model": (deployed(base_model=5), "base_model is 5, but must be a text"),
-    "template: instructions": (deployed(instructions=" "), "instructions is ' ', but must be a"),
-    "template: max_tokens": (deployed(max_tokens=True), "max_tokens is True, but must be a whole"),
-    "template: partition": (deployed(partition="china"), "partition is 'china'; choose one of"),
-    "states: function": (states(answer_function=None), "answer_function is None, but must be a"),
-    "states: URI": (states(runs_uri=5), "runs_uri is 5, but must be a text that is not blank"),
-    "states: task": (states(task_timeout_seconds=0), "task_timeout_seconds is 0, but must be a"),
-    "states: run": (states(run_timeout_seconds=-1), "run_timeout_seconds is -1, but must be a"),
     "middleware: name": (
         lambda: BedrockCacheMiddleware(replaces_default="no"),  # type: ignore[arg-type]
         "replaces_default is 'no', but must be True or False",
@@ -339,19 +304,6 @@ def test_bad_input_is_named_at_once(case: str) -> None:
     given, message = BAD[case]
     with pytest.raises((BedrockCacheError, ValueError, TypeError), match=message):
         given()
-
-
-def test_days_that_logs_are_kept_are_those_of_botocore() -> None:
-    """Every number that CloudWatch Logs documents is taken, and the error names them all."""
-    model_of_logs = create_loader().load_service_model("logs", "service-2")
-    documented = model_of_logs["shapes"]["Days"]["documentation"]
-    with pytest.raises(DeploymentError, match="CloudWatch Logs takes") as caught:
-        deployment_template(model=CLAUDE, log_retention_days=2)
-    days = str(caught.value).rpartition("takes ")[2].rstrip(".").split(", ")
-    assert len(days) > 20
-    assert f"{', '.join(days[:-1])}, and {days[-1]}" in documented
-    for number in map(int, days):
-        assert deployment_template(model=CLAUDE, log_retention_days=number)
 
 
 def test_good_input_stays_good() -> None:

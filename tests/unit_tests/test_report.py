@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +16,6 @@ from situation_stage import RULES, Stage, ask, turns
 from wire import CLAUDE
 
 from langchain_bedrock_cache.callbacks import CacheUsageCallbackHandler
-from langchain_bedrock_cache.live_report import LiveReportCallbackHandler, live_report
 from langchain_bedrock_cache.pricing import price_of
 from langchain_bedrock_cache.records import CallRecord
 from langchain_bedrock_cache.report import CacheReport
@@ -320,45 +318,6 @@ def test_optional_packages_come_with_a_hint(
     hint = f"{method} needs {package}: pip install 'langchain-bedrock-cache[{extra}]'"
     with pytest.raises(ImportError, match=re.escape(hint)):
         getattr(report, method)()
-
-
-def test_a_live_report_updates_while_calls_are_made() -> None:
-    """Each call is shown when it ends, unless the last report is too recent."""
-    stage, shown, now = Stage(), [], [0.0]
-    handler = LiveReportCallbackHandler(
-        lambda report: shown.append(report.total.calls), timer=lambda: now[0], clock=stage.clock
-    )
-    model = stage.model()
-    for seconds in (1.0, 0.1, 1.0):
-        now[0] += seconds
-        model.invoke(ask(), {"callbacks": [handler]})
-    assert shown == [1, 3]
-
-
-def test_a_live_report_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """The last report stays on the screen when the block ends."""
-    stage = Stage()
-    with live_report(clock=stage.clock) as handler:
-        stage.model().invoke(ask(), {"callbacks": [handler]})
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("1 call read 0.0% of its input from the prompt cache")
-    assert any(line.startswith("first write ") for line in lines)
-    assert max(map(len, lines)) <= 80
-
-
-def test_a_live_report_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a notebook one output is updated in place."""
-    display = pytest.importorskip("IPython.display", reason="IPython is there in notebooks only")
-    updates: list[Any] = []
-    shell = SimpleNamespace(kernel=True)
-    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: shell)
-    output = SimpleNamespace(update=updates.append)
-    monkeypatch.setattr(display, "display", lambda *_args, **_options: output)
-    stage = Stage()
-    with live_report(clock=stage.clock, seconds=0) as handler:
-        stage.model().invoke(ask(), {"callbacks": [handler]})
-    assert updates[-1].total.calls == 1
-    assert isinstance(updates[-1], CacheReport)
 
 
 def _record(*, latency: float | None = None, **values: Any) -> CallRecord:

@@ -43,6 +43,9 @@ class Wire:
         self.sent.append(value.decode() if isinstance(value, bytes) else value)
 
 
+Blue = tuple[Any, Wire]
+
+
 def add_headers(client: Any, values: Callable[[], str | None], name: str = "X-Team") -> None:
     """Let a client add a header to each request for which there is a value."""
 
@@ -60,6 +63,14 @@ def once(value: str) -> Callable[[], str | None]:
     return lambda: next(values)
 
 
+@pytest.fixture
+def blue(emulator: BedrockEmulator) -> Blue:
+    """A client that adds a header to its first request, and what it sends under that header."""
+    plain = emulator.client()
+    add_headers(plain, once("blue"))
+    return plain, Wire(plain)
+
+
 @pytest.mark.parametrize(
     ("operation", "request_"),
     [
@@ -70,12 +81,14 @@ def once(value: str) -> Callable[[], str | None]:
     ],
 )
 def test_a_resent_request_has_the_headers_of_the_first(
-    emulator: BedrockEmulator, memory: PrefixMemory, operation: str, request_: dict[str, Any]
+    emulator: BedrockEmulator,
+    memory: PrefixMemory,
+    blue: Blue,
+    operation: str,
+    request_: dict[str, Any],
 ) -> None:
     """A handler that acts once a call is enough, through every operation."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
-    wire = Wire(plain)
+    plain, wire = blue
     emulator.refuse_cache_points()
     getattr(cached_client(plain, memory=memory), operation)(**request_)
     assert wire.sent == ["blue", "blue"]
@@ -99,13 +112,9 @@ def test_what_a_handler_says_of_the_second_request_counts(
     assert wire.sent == ["1", "2"]
 
 
-def test_headers_of_one_call_are_not_in_the_next(
-    emulator: BedrockEmulator, memory: PrefixMemory
-) -> None:
+def test_headers_of_one_call_are_not_in_the_next(memory: PrefixMemory, blue: Blue) -> None:
     """Neither in a call through the cached client nor in one that goes past it."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
-    wire = Wire(plain)
+    plain, wire = blue
     client = cached_client(plain, memory=memory)
     for caller in (client, client, plain):
         caller.converse(**REQUEST)
@@ -113,12 +122,10 @@ def test_headers_of_one_call_are_not_in_the_next(
 
 
 def test_a_call_that_another_profile_answers_keeps_them(
-    emulator: BedrockEmulator, memory: PrefixMemory
+    emulator: BedrockEmulator, memory: PrefixMemory, blue: Blue
 ) -> None:
     """A route with another model ID is the same client, so the same headers."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
-    wire = Wire(plain)
+    plain, wire = blue
     elsewhere = Route(client=plain, model_id=CLAUDE.replace("us.", "global."))
     emulator.fail_next("ThrottlingException")
     cached_client(plain, memory=memory, fallbacks=[elsewhere]).converse(**REQUEST)
@@ -136,12 +143,10 @@ def test_no_header_goes_to_another_client(emulator: BedrockEmulator, memory: Pre
 
 
 def test_other_operations_inside_a_call_are_left_alone(
-    emulator: BedrockEmulator, memory: PrefixMemory
+    emulator: BedrockEmulator, memory: PrefixMemory, blue: Blue
 ) -> None:
     """A handler that counts tokens on the same client sends no headers of the call."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
-    wire = Wire(plain)
+    plain, wire = blue
     small: dict[str, Any] = {"modelId": "anthropic.claude-sonnet-4-6"}
     small["input"] = {"converse": {"messages": [user("?")]}}
     plain.meta.events.register(
@@ -153,12 +158,10 @@ def test_other_operations_inside_a_call_are_left_alone(
 
 
 def test_a_failed_call_leaves_no_headers_behind(
-    emulator: BedrockEmulator, memory: PrefixMemory
+    emulator: BedrockEmulator, memory: PrefixMemory, blue: Blue
 ) -> None:
     """An error ends the call as an answer does."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
-    wire = Wire(plain)
+    plain, wire = blue
     client = cached_client(plain, memory=memory)
     emulator.fail_next("ThrottlingException")
     with pytest.raises(ClientError):
@@ -182,10 +185,11 @@ def test_stand_ins_without_events_are_left_alone() -> None:
     watch_headers(object())
 
 
-def test_no_point_is_in_the_resent_request(emulator: BedrockEmulator, memory: PrefixMemory) -> None:
+def test_no_point_is_in_the_resent_request(
+    emulator: BedrockEmulator, memory: PrefixMemory, blue: Blue
+) -> None:
     """Only headers are carried over: the body is the one without cache points."""
-    plain = emulator.client()
-    add_headers(plain, once("blue"))
+    plain, _ = blue
     emulator.refuse_cache_points()
     cached_client(plain, memory=memory).converse(**REQUEST)
     assert [bool(points(request)) for request in emulator.requests] == [True, False]

@@ -37,12 +37,6 @@ _SIGN = "emulated.bedrock-runtime"
 
 
 @pytest.fixture
-def stage() -> Stage:
-    """An emulator, a clock and a handler, with nothing left of other tests."""
-    return Stage()
-
-
-@pytest.fixture
 def alone() -> None:
     """Nothing is left of other tests, and nobody listens."""
     sent_requests.cache_clear()
