@@ -126,9 +126,7 @@ def run_metadata(records: Sequence[CallRecord]) -> dict[str, Any]:
         `hit_ratio`, `cost_usd`, `savings_usd`, `verdict`, `wasted_tokens`, `place`. What is not
         known is left out, and never 0.
     """
-    totals = RunTotals()
-    for record in records:
-        totals = totals.plus(record)
+    totals = RunTotals().plus(*records)
     usage = totals.usage
     said: dict[str, Any] = {}
     if plans := [record.plan for record in records if record.plan]:

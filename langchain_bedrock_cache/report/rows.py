@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from langchain_bedrock_cache.pricing import usd_text
-from langchain_bedrock_cache.records import CallRecord
+from langchain_bedrock_cache.records import CallRecord, RunTotals
 from langchain_bedrock_cache.report.worth import Mending
 from langchain_bedrock_cache.usage import CacheUsage
 
@@ -150,37 +150,28 @@ def row_of(name: str, records: Sequence[CallRecord], mending: Mending) -> Report
         records: The calls.
         mending: What mending them is worth, seen from all calls of the report.
     """
-    used = [record.usage for record in records if record.usage is not None]
-    costs = [record.cost for record in records if record.cost is not None]
-    is_known = bool(costs) or not records
-    excess = [tokens for record in records if (tokens := record.excess_write_tokens)]
+    totals = RunTotals().plus(*records)
+    cost = totals.cost
     found = [record for record in records if record.diagnosis is not None]
     worths = [mending.worth(record) for record in found]
     wasted = [worth.wasted_usd for worth in worths if worth.wasted_usd is not None]
     mendable = [worth.usd for worth in worths if worth.usd is not None]
+    is_judged = cost is not None and bool(found)
     return ReportRow(
         name=name,
-        calls=len(records),
-        failed_calls=sum(record.error is not None for record in records),
-        unpriced_calls=sum(record.usage is not None and record.cost is None for record in records),
-        unreported_calls=sum(record.is_unreported for record in records),
-        misreported_calls=len(excess),
-        excess_write_tokens=sum(excess),
-        usage=CacheUsage(
-            uncached_input_tokens=sum(usage.uncached_input_tokens for usage in used),
-            cache_read_tokens=sum(usage.cache_read_tokens for usage in used),
-            cache_write_5m_tokens=sum(usage.cache_write_5m_tokens for usage in used),
-            cache_write_1h_tokens=sum(usage.cache_write_1h_tokens for usage in used),
-            output_tokens=sum(usage.output_tokens for usage in used),
-        ),
-        cost_usd=sum((cost.total_usd for cost in costs), Decimal(0)) if is_known else None,
-        without_caching_usd=(
-            sum((cost.without_caching_usd for cost in costs), Decimal(0)) if is_known else None
-        ),
+        calls=totals.calls,
+        failed_calls=totals.failed_calls,
+        unpriced_calls=totals.unpriced_calls,
+        unreported_calls=totals.unreported_calls,
+        misreported_calls=totals.misreported_calls,
+        excess_write_tokens=totals.excess_write_tokens,
+        usage=totals.usage,
+        cost_usd=None if cost is None else cost.total_usd,
+        without_caching_usd=None if cost is None else cost.without_caching_usd,
         wasted_tokens=sum(record.diagnosis.wasted_tokens for record in found if record.diagnosis),
-        wasted_usd=sum(wasted, Decimal(0)) if is_known and found else None,
+        wasted_usd=sum(wasted, Decimal(0)) if is_judged else None,
         mendable_tokens=sum(worth.tokens for worth in worths),
-        mendable_usd=sum(mendable, Decimal(0)) if is_known and found else None,
+        mendable_usd=sum(mendable, Decimal(0)) if is_judged else None,
         is_estimate=any(
             worth.tokens > record.diagnosis.wasted_tokens
             for worth, record in zip(worths, found, strict=True)
